@@ -1,0 +1,142 @@
+package io.kvcache;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/**
+ * Off-heap memory of all blocks, in chunks that are allocated when a block in them is first needed.
+ *
+ * <p>Thread-safe: {@link #ensure} locks; the other methods read. Whoever uses a block has got its number after the chunk
+ * was published (through the volatile {@link #blocks()}).
+ */
+final class BlockMemory implements AutoCloseable {
+    // A chunk is a power of two of blocks, so that a block's number splits into chunk and place by shift and mask:
+    //
+    //   block number   [ chunk | place ]        byte offset in the chunk = place * blockBytes
+    //
+    // 2 MiB: the JDK zero-fills what it allocates, which costs about 0.5 ms at this size on an idle machine (and many
+    // times that where the hypervisor has to find the pages first), and nothing larger is touched before it is
+    // needed. Blocks above that size get a chunk each.
+    static final long CHUNK_BYTES = 2L << 20; // 2 MiB
+
+    /** Allocates zeroed native memory of {@code bytes}, aligned to 64; throws OutOfMemoryError when refused. */
+    @FunctionalInterface
+    interface ChunkAllocator {
+        MemorySegment allocate(Arena arena, long bytes);
+    }
+
+    private final Arena arena = Arena.ofShared();
+    private final ChunkAllocator allocator;
+    private final long blockBytes;
+    private final long maximumBytes;
+    private final int maximumBlocks;
+    private final int chunkShift;
+    private final int placeMask;
+    private MemorySegment[] chunks = new MemorySegment[0];
+    private MemorySegment[] readOnlyChunks = new MemorySegment[0];
+    private volatile int blocks;
+
+    BlockMemory(long blockBytes, long maximumBytes) {
+        this(blockBytes, maximumBytes, (arena, bytes) -> arena.allocate(bytes, KvLayout.ALIGNMENT_BYTES));
+    }
+
+    BlockMemory(long blockBytes, long maximumBytes, ChunkAllocator allocator) {
+        long fitting = maximumBytes / blockBytes;
+        if (fitting < 1) {
+            throw new IllegalArgumentException(
+                    "cache too small for one block: maximumBytes=" + maximumBytes + " blockBytes=" + blockBytes);
+        }
+        if (fitting > Integer.MAX_VALUE - 8) {
+            throw new IllegalArgumentException("more blocks than an int counts: maximumBytes=" + maximumBytes
+                    + " blockBytes=" + blockBytes + " blocks=" + fitting);
+        }
+        this.allocator = allocator;
+        this.blockBytes = blockBytes;
+        this.maximumBytes = maximumBytes;
+        this.maximumBlocks = (int) fitting;
+        long blocksPerChunk = Long.highestOneBit(Math.max(1, CHUNK_BYTES / blockBytes));
+        this.chunkShift = Long.numberOfTrailingZeros(blocksPerChunk);
+        this.placeMask = (int) blocksPerChunk - 1;
+    }
+
+    /** Blocks that have memory; they are numbered from 0. */
+    int blocks() {
+        return blocks;
+    }
+
+    int maximumBlocks() {
+        return maximumBlocks;
+    }
+
+    long maximumBytes() {
+        return maximumBytes;
+    }
+
+    long blockBytes() {
+        return blockBytes;
+    }
+
+    long allocatedBytes() {
+        return blocks * blockBytes;
+    }
+
+    /** The chunk that holds a block, writable. */
+    MemorySegment segment(int block) {
+        return chunks[block >>> chunkShift];
+    }
+
+    /** The chunk that holds a block, for reading. */
+    MemorySegment readOnlySegment(int block) {
+        return readOnlyChunks[block >>> chunkShift];
+    }
+
+    /** Where a block starts in its chunk, in bytes. */
+    long offset(int block) {
+        return (block & placeMask) * blockBytes;
+    }
+
+    /** Whether {@code next} starts in memory where {@code block} ends. */
+    boolean adjacent(int block, int next) {
+        return next == block + 1 && (next & placeMask) != 0;
+    }
+
+    /**
+     * Grows until there is memory for {@code wanted} blocks. May take milliseconds: call it without holding other locks.
+     *
+     * @param wanted at most {@link #maximumBlocks()}
+     * @throws BlockMemoryException if native memory is refused; chunks allocated so far stay
+     */
+    synchronized void ensure(int wanted) {
+        while (blocks < wanted) {
+            int count = Math.min(placeMask + 1, maximumBlocks - blocks);
+            MemorySegment chunk = allocate(count * blockBytes);
+            int index = blocks >>> chunkShift;
+            if (index == chunks.length) {
+                int capacity = Math.max(8, index * 2);
+                chunks = Arrays.copyOf(chunks, capacity);
+                readOnlyChunks = Arrays.copyOf(readOnlyChunks, capacity);
+            }
+            chunks[index] = chunk;
+            readOnlyChunks[index] = chunk.asReadOnly();
+            blocks += count;
+        }
+    }
+
+    private MemorySegment allocate(long bytes) {
+        try {
+            return allocator.allocate(arena, bytes);
+        } catch (OutOfMemoryError e) {
+            throw new BlockMemoryException(
+                    "native memory refused: chunkBytes=" + bytes + " allocatedBytes=" + allocatedBytes()
+                            + " maximumBytes=" + maximumBytes,
+                    e);
+        }
+    }
+
+    /** Frees all memory; every view of it throws from then on. */
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

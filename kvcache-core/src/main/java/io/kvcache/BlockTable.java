@@ -1,0 +1,180 @@
+package io.kvcache;
+
+import java.util.Arrays;
+
+/**
+ * Which block holds each position of a sequence, which tokens are committed and how many slots are reserved behind them.
+ * The arrays outlive the sequence: tables are recycled, so that opening one allocates no arrays in steady state.
+ *
+ * <p>Not thread-safe: belongs to the thread that has the sequence.
+ */
+final class BlockTable {
+    // position    0 ......................... length ............ length + reserved
+    //             | committed: tokens known   | reserved: writable | nothing
+    // blocks      [ 0 ][ 1 ][ 2 ] ...                       [ n-1 ]   the last one reaches at most to its end
+    private final int tokensPerBlock;
+    private int[] blocks = new int[16];
+    private int count;
+    private int[] tokens = new int[64];
+    private int length;
+    private int reserved;
+    private long version;
+
+    // Whether the block that holds position length is known to have no other holder. It lets reserve do without the
+    // lock while a block fills; only a fork of this very sequence can share it, and truncate may fall back on a shared
+    // one.
+    private boolean ownsTail;
+
+    BlockTable(int tokensPerBlock) {
+        this.tokensPerBlock = tokensPerBlock;
+    }
+
+    int length() {
+        return length;
+    }
+
+    int reserved() {
+        return reserved;
+    }
+
+    /** Positions that can be read: committed and reserved ones. */
+    int reach() {
+        return length + reserved;
+    }
+
+    int count() {
+        return count;
+    }
+
+    /** Grows whenever an entry is added, replaced or removed; survives recycling, so it never repeats. */
+    long version() {
+        return version;
+    }
+
+    int block(int index) {
+        return blocks[index];
+    }
+
+    int blockAt(int position) {
+        return blocks[position / tokensPerBlock];
+    }
+
+    int slotAt(int position) {
+        return position % tokensPerBlock;
+    }
+
+    int lastBlock() {
+        return count == 0 ? BlockPool.NONE : blocks[count - 1];
+    }
+
+    int token(int position) {
+        return tokens[position];
+    }
+
+    /** Readable slots of the block with this index, 1 to tokensPerBlock. */
+    int slots(int index) {
+        return Math.min(tokensPerBlock, reach() - index * tokensPerBlock);
+    }
+
+    /** Whether the next token goes into a block that holds tokens already and may have other holders. */
+    boolean mayShareTail() {
+        return !ownsTail && length % tokensPerBlock != 0;
+    }
+
+    /** Makes room for more entries, so that nothing can fail once blocks are taken. */
+    void prepare(int blockCount) {
+        if (blockCount > blocks.length) {
+            blocks = Arrays.copyOf(blocks, grown(blocks.length, blockCount));
+        }
+    }
+
+    private void prepareTokens(int tokenCount) {
+        if (tokenCount > tokens.length) {
+            tokens = Arrays.copyOf(tokens, grown(tokens.length, tokenCount));
+        }
+    }
+
+    private static int grown(int capacity, int wanted) {
+        return (int) Math.max(wanted, Math.min(capacity * 2L, Integer.MAX_VALUE - 8));
+    }
+
+    void append(int block) {
+        blocks[count++] = block;
+        version++;
+    }
+
+    void replaceLast(int block) {
+        blocks[count - 1] = block;
+        version++;
+    }
+
+    int removeLast() {
+        version++;
+        return blocks[--count];
+    }
+
+    void reserve(int slots) {
+        reserved = slots;
+        ownsTail = true;
+    }
+
+    void commit(int[] source, int from, int added) {
+        prepareTokens(length + added);
+        System.arraycopy(source, from, tokens, length, added);
+        advance(added);
+    }
+
+    void commit(int token) {
+        prepareTokens(length + 1);
+        tokens[length] = token;
+        advance(1);
+    }
+
+    private void advance(int added) {
+        length += added;
+        reserved -= added;
+    }
+
+    /** Cuts the committed tokens and drops the reservation; the caller removes the blocks that are too many now. */
+    void truncate(int newLength) {
+        length = newLength;
+        reserved = 0;
+        ownsTail = false;
+    }
+
+    /** Says that the last block has got another holder. */
+    void shareTail() {
+        ownsTail = false;
+    }
+
+    void copyFrom(BlockTable other) {
+        prepare(other.count);
+        prepareTokens(other.length);
+        System.arraycopy(other.blocks, 0, blocks, 0, other.count);
+        System.arraycopy(other.tokens, 0, tokens, 0, other.length);
+        count = other.count;
+        length = other.length;
+        version++;
+    }
+
+    int[] toArray() {
+        return Arrays.copyOf(blocks, count);
+    }
+
+    void copyTo(int[] destination) {
+        System.arraycopy(blocks, 0, destination, 0, count);
+    }
+
+    /** Checks what holds between any two calls. */
+    void verify() {
+        require(length >= 0 && reserved >= 0, "length and reserved are not negative", length, reserved);
+        require(count == Math.ceilDiv(reach(), tokensPerBlock), "less than one block is wasted", count, reach());
+    }
+
+    private void require(boolean holds, String rule, int left, int right) {
+        if (!holds) {
+            throw new IllegalStateException("invariant broken: " + rule + ": left=" + left + " right=" + right
+                    + " tokensPerBlock=" + tokensPerBlock);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+package io.kvcache;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * Shape of the keys and values of one model and where each lies inside a block. Pure arithmetic, apart from memory.
+ *
+ * <p>A block holds K and V of all layers for {@link #tokensPerBlock()} consecutive tokens, so that it moves in one copy.
+ * For every layer it holds a row-major matrix for K and one for V, the order that Java inference engines read:
+ *
+ * <pre>
+ *            slot 0              slot 1                    slot tokensPerBlock - 1
+ * layer 0  K [kvHeads x keyHeadSize | kvHeads x keyHeadSize | ...                ] padded to 64 bytes
+ *          V [kvHeads x valueHeadSize | ...                                      ] padded to 64 bytes
+ * layer 1  K [ ...
+ * </pre>
+ *
+ * <p>Slots are the places for tokens inside a block, counted from 0. All sizes and offsets are in bytes and long.
+ *
+ * <p>Thread-safe: immutable.
+ */
+public final class KvLayout {
+    /** Every matrix starts on a cache line, the unit of vector loads. Usual shapes are multiples of it: no padding. */
+    static final int ALIGNMENT_BYTES = 64;
+
+    /** Far above any model, far below what would exhaust the heap with bookkeeping. */
+    private static final int MAXIMUM_LAYERS = 1 << 16;
+
+    private final KvType type;
+    private final int tokensPerBlock;
+    private final Shape[] shapes; // [layers]
+    private final long[] keyOffsets; // [layers], of slot 0, in bytes from the start of the block
+    private final long[] valueOffsets; // [layers], likewise
+    private final long blockBytes;
+    private final long bytesPerToken;
+
+    /** K/V heads of one layer and the elements of each. */
+    private record Shape(int kvHeads, int keyHeadSize, int valueHeadSize) {
+        int keyWidth() {
+            return Math.multiplyExact(kvHeads, keyHeadSize);
+        }
+
+        int valueWidth() {
+            return Math.multiplyExact(kvHeads, valueHeadSize);
+        }
+    }
+
+    private KvLayout(KvType type, int tokensPerBlock, Shape[] shapes) {
+        this.type = type;
+        this.tokensPerBlock = tokensPerBlock;
+        this.shapes = shapes;
+        this.keyOffsets = new long[shapes.length];
+        this.valueOffsets = new long[shapes.length];
+        long offset = 0;
+        long perToken = 0;
+        for (int layer = 0; layer < shapes.length; layer++) {
+            keyOffsets[layer] = offset;
+            offset = Math.addExact(offset, matrixBytes(shapes[layer].keyWidth()));
+            valueOffsets[layer] = offset;
+            offset = Math.addExact(offset, matrixBytes(shapes[layer].valueWidth()));
+            perToken += keyRowBytes(layer) + valueRowBytes(layer);
+        }
+        this.blockBytes = offset;
+        this.bytesPerToken = perToken;
+    }
+
+    /**
+     * Starts a layout.
+     *
+     * @return a builder with {@link KvType#F16} and 16 tokens per block; layers, kvHeads and headSize must be given
+     */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /**
+     * Returns the number of layers.
+     *
+     * @return layers, at least 1
+     */
+    public int layers() {
+        return shapes.length;
+    }
+
+    /**
+     * Returns the number of tokens that a block holds.
+     *
+     * @return tokens, at least 1
+     */
+    public int tokensPerBlock() {
+        return tokensPerBlock;
+    }
+
+    /**
+     * Returns the type of stored elements.
+     *
+     * @return the type
+     */
+    public KvType type() {
+        return type;
+    }
+
+    /**
+     * Returns the number of K/V heads of a layer.
+     *
+     * @param layer from 0
+     * @return heads
+     */
+    public int kvHeads(int layer) {
+        return shape(layer).kvHeads();
+    }
+
+    /**
+     * Returns the elements of one head's key.
+     *
+     * @param layer from 0
+     * @return elements
+     */
+    public int keyHeadSize(int layer) {
+        return shape(layer).keyHeadSize();
+    }
+
+    /**
+     * Returns the elements of one head's value.
+     *
+     * @param layer from 0
+     * @return elements
+     */
+    public int valueHeadSize(int layer) {
+        return shape(layer).valueHeadSize();
+    }
+
+    /**
+     * Returns the elements of a token's key row: kvHeads x keyHeadSize, heads outermost.
+     *
+     * @param layer from 0
+     * @return elements
+     */
+    public int keyWidth(int layer) {
+        return shape(layer).keyWidth();
+    }
+
+    /**
+     * Returns the elements of a token's value row: kvHeads x valueHeadSize, heads outermost.
+     *
+     * @param layer from 0
+     * @return elements
+     */
+    public int valueWidth(int layer) {
+        return shape(layer).valueWidth();
+    }
+
+    /**
+     * Returns the size of a token's key row in one layer.
+     *
+     * @param layer from 0
+     * @return bytes
+     */
+    public long keyRowBytes(int layer) {
+        return (long) keyWidth(layer) * type.bytes();
+    }
+
+    /**
+     * Returns the size of a token's value row in one layer.
+     *
+     * @param layer from 0
+     * @return bytes
+     */
+    public long valueRowBytes(int layer) {
+        return (long) valueWidth(layer) * type.bytes();
+    }
+
+    /**
+     * Returns where a token's key row starts.
+     *
+     * @param layer from 0
+     * @param slot place of the token in its block, from 0
+     * @return bytes from the start of the block
+     */
+    public long keyOffset(int layer, int slot) {
+        return keyOffsets[checkLayer(layer)] + checkSlot(slot) * keyRowBytes(layer);
+    }
+
+    /**
+     * Returns where a token's value row starts.
+     *
+     * @param layer from 0
+     * @param slot place of the token in its block, from 0
+     * @return bytes from the start of the block
+     */
+    public long valueOffset(int layer, int slot) {
+        return valueOffsets[checkLayer(layer)] + checkSlot(slot) * valueRowBytes(layer);
+    }
+
+    /**
+     * Returns the size of a block, all layers, a multiple of 64.
+     *
+     * @return bytes
+     */
+    public long blockBytes() {
+        return blockBytes;
+    }
+
+    /**
+     * Returns what the keys and values of one token take in all layers, padding apart.
+     *
+     * @return bytes
+     */
+    public long bytesPerToken() {
+        return bytesPerToken;
+    }
+
+    /**
+     * Returns how many blocks hold a number of tokens.
+     *
+     * @param tokens at least 0
+     * @return blocks
+     */
+    public int blocksFor(int tokens) {
+        return Math.ceilDiv(tokens, tokensPerBlock);
+    }
+
+    @Override
+    public String toString() {
+        return "KvLayout[layers=" + shapes.length + " type=" + type + " tokensPerBlock=" + tokensPerBlock
+                + " bytesPerToken=" + bytesPerToken + " blockBytes=" + blockBytes + "]";
+    }
+
+    private Shape shape(int layer) {
+        return shapes[checkLayer(layer)];
+    }
+
+    private int checkLayer(int layer) {
+        if (layer < 0 || layer >= shapes.length) {
+            throw new IndexOutOfBoundsException("no such layer: layer=" + layer + " layers=" + shapes.length);
+        }
+        return layer;
+    }
+
+    private int checkSlot(int slot) {
+        if (slot < 0 || slot >= tokensPerBlock) {
+            throw new IndexOutOfBoundsException("no such slot: slot=" + slot + " tokensPerBlock=" + tokensPerBlock);
+        }
+        return slot;
+    }
+
+    private long matrixBytes(int width) {
+        long bytes = Math.multiplyExact(Math.multiplyExact((long) width, type.bytes()), tokensPerBlock);
+        return Math.addExact(bytes, -bytes & (ALIGNMENT_BYTES - 1));
+    }
+
+    /**
+     * Collects the shape of a model. Layers are alike unless {@link #layer} says otherwise for one of them.
+     *
+     * <p>Not thread-safe.
+     */
+    public static final class Builder {
+        private int layers;
+        private int kvHeads;
+        private int keyHeadSize;
+        private int valueHeadSize;
+        private KvType type = KvType.F16;
+        private int tokensPerBlock = 16;
+        private final Map<Integer, Shape> exceptions = new HashMap<>();
+
+        private Builder() {}
+
+        /**
+         * Sets the number of layers.
+         *
+         * @param count 1 to 65,536
+         * @return this
+         */
+        public Builder layers(int count) {
+            layers = positive("layers", count);
+            if (count > MAXIMUM_LAYERS) {
+                throw new IllegalArgumentException("too many layers: layers=" + count + " maximum=" + MAXIMUM_LAYERS);
+            }
+            return this;
+        }
+
+        /**
+         * Sets the number of K/V heads (not of query heads).
+         *
+         * @param count at least 1
+         * @return this
+         */
+        public Builder kvHeads(int count) {
+            kvHeads = positive("kvHeads", count);
+            return this;
+        }
+
+        /**
+         * Sets the elements of one head, the same for K and V.
+         *
+         * @param elements at least 1
+         * @return this
+         */
+        public Builder headSize(int elements) {
+            return headSizes(elements, elements);
+        }
+
+        /**
+         * Sets the elements of one head where they differ for K and V.
+         *
+         * @param keyElements at least 1
+         * @param valueElements at least 1
+         * @return this
+         */
+        public Builder headSizes(int keyElements, int valueElements) {
+            keyHeadSize = positive("keyHeadSize", keyElements);
+            valueHeadSize = positive("valueHeadSize", valueElements);
+            return this;
+        }
+
+        /**
+         * Gives one layer a shape of its own.
+         *
+         * @param layer from 0
+         * @param heads K/V heads, at least 1
+         * @param keyElements elements of one head's key, at least 1
+         * @param valueElements elements of one head's value, at least 1
+         * @return this
+         */
+        public Builder layer(int layer, int heads, int keyElements, int valueElements) {
+            Shape shape = new Shape(
+                    positive("kvHeads", heads),
+                    positive("keyHeadSize", keyElements),
+                    positive("valueHeadSize", valueElements));
+            exceptions.put(layer, shape);
+            return this;
+        }
+
+        /**
+         * Sets the type of stored elements.
+         *
+         * @param elementType F16 unless set
+         * @return this
+         */
+        public Builder type(KvType elementType) {
+            type = Objects.requireNonNull(elementType, "type");
+            return this;
+        }
+
+        /**
+         * Sets the number of tokens that a block holds: fewer waste less and share more finely, more read faster.
+         *
+         * @param tokens at least 1; 16 unless set
+         * @return this
+         */
+        public Builder tokensPerBlock(int tokens) {
+            tokensPerBlock = positive("tokensPerBlock", tokens);
+            return this;
+        }
+
+        /**
+         * Builds the layout.
+         *
+         * @return the layout
+         * @throws IllegalArgumentException if a size is missing, a layer was shaped that does not exist, or a block
+         *     would exceed what a long holds
+         */
+        public KvLayout build() {
+            Shape[] shapes = new Shape[positive("layers", layers)];
+            for (int layer = 0; layer < layers; layer++) {
+                Shape exception = exceptions.get(layer);
+                shapes[layer] = exception != null ? exception : commonShape();
+            }
+            checkExceptionsExist();
+            try {
+                return new KvLayout(type, tokensPerBlock, shapes);
+            } catch (ArithmeticException e) {
+                throw new IllegalArgumentException(
+                        "layout overflows: layers=" + layers + " kvHeads=" + kvHeads + " keyHeadSize=" + keyHeadSize
+                                + " valueHeadSize=" + valueHeadSize + " type=" + type + " tokensPerBlock="
+                                + tokensPerBlock + " exceptions=" + exceptions,
+                        e);
+            }
+        }
+
+        private Shape commonShape() {
+            return new Shape(
+                    positive("kvHeads", kvHeads),
+                    positive("keyHeadSize", keyHeadSize),
+                    positive("valueHeadSize", valueHeadSize));
+        }
+
+        private void checkExceptionsExist() {
+            for (int layer : exceptions.keySet()) {
+                if (layer < 0 || layer >= layers) {
+                    throw new IllegalArgumentException("no such layer: layer=" + layer + " layers=" + layers);
+                }
+            }
+        }
+
+        private static int positive(String name, int value) {
+            if (value <= 0) {
+                throw new IllegalArgumentException("must be positive: " + name + "=" + value);
+            }
+            return value;
+        }
+    }
+}

@@ -1,0 +1,67 @@
+package io.kvcache;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The type in which elements of keys and values are stored, in native byte order. Engines hand over and receive
+ * 32-bit floats; the cache converts.
+ *
+ * <p>Thread-safe: immutable.
+ */
+public enum KvType {
+    /** IEEE 754 binary32: what was written comes back bit for bit. */
+    F32(4) {
+        @Override
+        void encode(MemorySegment source, long from, long count, MemorySegment block, long offset) {
+            MemorySegment.copy(source, from, block, offset, count * Float.BYTES);
+        }
+
+        @Override
+        void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from) {
+            MemorySegment.copy(block, offset, destination, from, count * Float.BYTES);
+        }
+    },
+
+    /** IEEE 754 binary16: rounds to nearest, ties to even; what exceeds 65,504 becomes infinite. */
+    F16(2) {
+        @Override
+        void encode(MemorySegment source, long from, long count, MemorySegment block, long offset) {
+            for (long i = 0; i < count; i++) {
+                float element = source.get(JAVA_FLOAT_UNALIGNED, from + i * Float.BYTES);
+                block.set(JAVA_SHORT, offset + i * Short.BYTES, Float.floatToFloat16(element));
+            }
+        }
+
+        @Override
+        void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from) {
+            for (long i = 0; i < count; i++) {
+                float element = Float.float16ToFloat(block.get(JAVA_SHORT, offset + i * Short.BYTES));
+                destination.set(JAVA_FLOAT_UNALIGNED, from + i * Float.BYTES, element);
+            }
+        }
+    };
+
+    private final int bytes;
+
+    KvType(int bytes) {
+        this.bytes = bytes;
+    }
+
+    /**
+     * Returns the size of one element.
+     *
+     * @return bytes
+     */
+    public int bytes() {
+        return bytes;
+    }
+
+    /** Stores {@code count} floats of {@code source}, beginning with byte {@code from}, at a byte offset. */
+    abstract void encode(MemorySegment source, long from, long count, MemorySegment block, long offset);
+
+    /** Loads {@code count} elements at a byte offset as floats into {@code destination}, beginning with byte {@code from}. */
+    abstract void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from);
+}

@@ -1,0 +1,620 @@
+package io.kvcache;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The state of one request: which tokens are committed, and the keys and values of each layer for them.
+ *
+ * <pre>
+ *   position   0 ............ length ............ length + reserved
+ *              | committed    | reserved          |
+ *              | read         | write, then read  |
+ * </pre>
+ *
+ * <p>The cycle is {@link #tryReserve} to make room, {@link #write} (or rows from {@link #keyRow} and {@link #valueRow})
+ * for every layer, {@link #commit(int)}. Committed rows are never written again, as other sequences may share them.
+ *
+ * <p>Rows are [kvHeads x headSize], heads outermost; positions count tokens from 0; block indices count the blocks of this
+ * sequence from 0. Views, offsets and copies of the block table are valid until {@link #tableVersion()} changes: reserve,
+ * commit, truncate and close may change it.
+ *
+ * <p>Every method but {@link #close} throws {@link IllegalStateException} once the sequence is closed; positions, rows and
+ * layers out of range are an {@link IndexOutOfBoundsException}. A call that throws has changed nothing.
+ *
+ * <p>Not thread-safe: belongs to one thread at a time; between its calls to tryReserve, commit, truncate, fork and close
+ * any number of threads may write different rows and read.
+ */
+public final class Sequence implements AutoCloseable {
+    /** Frames of openedAt above the opener's own: SequencePool.register, SequencePool.open or fork, and the public method. */
+    private static final int OPENING_FRAME = 3;
+
+    private final SequencePool pool;
+    private final String namespace;
+    private final long id;
+    private final @Nullable ViewGuard guard;
+    private final @Nullable Throwable openedAt;
+
+    // The table is pooled, the handle is not: a closed handle has lost its table for ever and cannot reach the
+    // sequence that uses the table next. One handle is all that open and fork allocate: 64 bytes.
+    private @Nullable BlockTable table;
+
+    /** Links of the list of open sequences; guarded by the pool's lock. */
+    @Nullable
+    Sequence previousOpen;
+
+    @Nullable
+    Sequence nextOpen;
+
+    Sequence(
+            SequencePool pool,
+            BlockTable table,
+            long id,
+            String namespace,
+            @Nullable ViewGuard guard,
+            @Nullable Throwable openedAt,
+            @Nullable Sequence nextOpen) {
+        this.pool = pool;
+        this.table = table;
+        this.id = id;
+        this.namespace = namespace;
+        this.guard = guard;
+        this.openedAt = openedAt;
+        this.nextOpen = nextOpen;
+    }
+
+    // ---- facts ----
+
+    /**
+     * Returns the number of committed tokens, which is the position of the next one.
+     *
+     * @return tokens
+     */
+    public int length() {
+        return table().length();
+    }
+
+    /**
+     * Returns the number of slots reserved beyond the length.
+     *
+     * @return tokens
+     */
+    public int reserved() {
+        return table().reserved();
+    }
+
+    /**
+     * Returns the layout of the cache.
+     *
+     * @return the layout
+     */
+    public KvLayout layout() {
+        return pool.layout;
+    }
+
+    /**
+     * Returns a committed token.
+     *
+     * @param position from 0 to length, exclusive
+     * @return the id that was committed there
+     */
+    public int token(int position) {
+        BlockTable current = table();
+        return current.token(Objects.checkIndex(position, current.length()));
+    }
+
+    /**
+     * Returns the number of blocks that hold the committed and reserved positions.
+     *
+     * @return blocks
+     */
+    public int blocks() {
+        return table().count();
+    }
+
+    /**
+     * Returns a number that changes whenever the block table does.
+     *
+     * @return a number to compare with an earlier one
+     */
+    public long tableVersion() {
+        return table().version();
+    }
+
+    // ---- reserve, write, commit ----
+
+    /**
+     * Ensures that {@code tokens} slots beyond the length can be written. A last block that is partly filled and shared
+     * is copied first (copy on write).
+     *
+     * @param tokens slots beyond the length; what is reserved already counts
+     * @return whether there was memory; if not, nothing has changed
+     * @throws IllegalArgumentException if tokens is negative or positions would exceed what an int counts
+     * @throws BlockMemoryException if the operating system refuses memory that the cache's limit allows
+     */
+    public boolean tryReserve(int tokens) {
+        BlockTable current = table();
+        if (tokens < 0 || tokens > Integer.MAX_VALUE - 8 - current.length()) {
+            throw new IllegalArgumentException("cannot reserve so many slots: tokens=" + tokens + " length="
+                    + current.length() + " maximumLength=" + (Integer.MAX_VALUE - 8));
+        }
+        if (tokens <= current.reserved()) {
+            return true;
+        }
+        int wanted = pool.layout.blocksFor(current.length() + tokens);
+        if ((wanted > current.count() || current.mayShareTail()) && !allocateTo(current, wanted)) {
+            return false;
+        }
+        current.reserve(tokens);
+        return true;
+    }
+
+    private boolean allocateTo(BlockTable current, int wanted) {
+        BlockPool blocks = pool.blocks;
+        int shared;
+        while (true) {
+            int backed;
+            synchronized (pool.lock) {
+                shared = sharedTail(current);
+                int needed = wanted - current.count() + (shared == BlockPool.NONE ? 0 : 1);
+                if (needed > blocks.reachable()) {
+                    return false;
+                }
+                if (needed <= blocks.available()) {
+                    current.prepare(wanted);
+                    take(current, wanted, shared);
+                    break;
+                }
+                backed = blocks.used() + needed;
+            }
+            pool.memory.ensure(backed);
+        }
+        if (shared != BlockPool.NONE) {
+            copyOnWrite(current, shared);
+        }
+        return true;
+    }
+
+    private int sharedTail(BlockTable current) {
+        boolean shared = current.mayShareTail() && pool.blocks.references(current.lastBlock()) > 1;
+        return shared ? current.lastBlock() : BlockPool.NONE;
+    }
+
+    private void take(BlockTable current, int wanted, int shared) {
+        if (shared != BlockPool.NONE) {
+            current.replaceLast(pool.blocks.allocate(shared));
+        }
+        while (current.count() < wanted) {
+            current.append(pool.blocks.allocate(current.lastBlock()));
+        }
+    }
+
+    /** Fills the block that has taken the place of a shared one. Our reference keeps the source as it is meanwhile. */
+    private void copyOnWrite(BlockTable current, int shared) {
+        int length = current.length();
+        pool.codec.copy(shared, current.blockAt(length), current.slotAt(length));
+        synchronized (pool.lock) {
+            pool.blocks.release(shared);
+        }
+        expireViews();
+    }
+
+    /**
+     * Writes the key and the value of one token in one layer.
+     *
+     * @param layer from 0
+     * @param position a reserved position
+     * @param key [keyWidth] floats, converted to the layout's type
+     * @param value [valueWidth] floats, likewise
+     */
+    public void write(int layer, int position, float[] key, float[] value) {
+        write(layer, position, 1, key, 0, value, 0);
+    }
+
+    /**
+     * Writes the keys and values of several tokens in one layer.
+     *
+     * @param layer from 0
+     * @param position the first position; all must be reserved
+     * @param rows tokens
+     * @param keys [rows][keyWidth] floats, converted to the layout's type
+     * @param keysFrom index of the first of them
+     * @param values [rows][valueWidth] floats, likewise
+     * @param valuesFrom index of the first of them
+     */
+    public void write(int layer, int position, int rows, float[] keys, int keysFrom, float[] values, int valuesFrom) {
+        write(
+                layer,
+                position,
+                rows,
+                MemorySegment.ofArray(keys),
+                (long) keysFrom * Float.BYTES,
+                MemorySegment.ofArray(values),
+                (long) valuesFrom * Float.BYTES);
+    }
+
+    /**
+     * Writes the keys and values of several tokens in one layer from memory.
+     *
+     * @param layer from 0
+     * @param position the first position; all must be reserved
+     * @param rows tokens
+     * @param keys [rows][keyWidth] floats in native byte order, converted to the layout's type
+     * @param keysFrom byte offset of the first of them
+     * @param values [rows][valueWidth] floats, likewise
+     * @param valuesFrom byte offset of the first of them
+     */
+    public void write(
+            int layer,
+            int position,
+            int rows,
+            MemorySegment keys,
+            long keysFrom,
+            MemorySegment values,
+            long valuesFrom) {
+        BlockTable current = checkReserved(position, rows);
+        long keyBytes = (long) Float.BYTES * pool.layout.keyWidth(layer);
+        long valueBytes = (long) Float.BYTES * pool.layout.valueWidth(layer);
+        Objects.checkFromIndexSize(keysFrom, rows * keyBytes, keys.byteSize());
+        Objects.checkFromIndexSize(valuesFrom, rows * valueBytes, values.byteSize());
+        for (int done = 0; done < rows; ) {
+            int slot = current.slotAt(position + done);
+            int run = Math.min(rows - done, pool.layout.tokensPerBlock() - slot);
+            int block = current.blockAt(position + done);
+            long keysAt = keysFrom + done * keyBytes;
+            long valuesAt = valuesFrom + done * valueBytes;
+            pool.codec.write(block, layer, slot, run, keys, keysAt, values, valuesAt);
+            done += run;
+        }
+    }
+
+    /**
+     * Returns the place of a reserved position's key, to be written in the layout's type by the caller, for engines that
+     * rotate keys in place. Do not write through it once the position is committed.
+     *
+     * @param layer from 0
+     * @param position a reserved position
+     * @return [keyWidth] elements, writable
+     */
+    public MemorySegment keyRow(int layer, int position) {
+        BlockTable current = checkReserved(position, 1);
+        return guarded(pool.codec.keyRow(current.blockAt(position), layer, current.slotAt(position)));
+    }
+
+    /**
+     * Returns the place of a reserved position's value; see {@link #keyRow}.
+     *
+     * @param layer from 0
+     * @param position a reserved position
+     * @return [valueWidth] elements, writable
+     */
+    public MemorySegment valueRow(int layer, int position) {
+        BlockTable current = checkReserved(position, 1);
+        return guarded(pool.codec.valueRow(current.blockAt(position), layer, current.slotAt(position)));
+    }
+
+    /**
+     * Commits the first reserved position: its keys and values are written in all layers and stay as they are.
+     *
+     * @param token the id of the token there
+     * @throws IllegalStateException if nothing is reserved
+     */
+    public void commit(int token) {
+        checkCommit(1).commit(token);
+    }
+
+    /**
+     * Commits as many reserved positions as there are tokens.
+     *
+     * @param tokens [tokens] ids in order of position
+     * @throws IllegalStateException if fewer slots are reserved
+     */
+    public void commit(int[] tokens) {
+        commit(tokens, 0, tokens.length);
+    }
+
+    /**
+     * Commits reserved positions.
+     *
+     * @param tokens ids in order of position
+     * @param from index of the first of them
+     * @param count how many
+     * @throws IllegalStateException if fewer slots are reserved
+     */
+    public void commit(int[] tokens, int from, int count) {
+        Objects.checkFromIndexSize(from, count, tokens.length);
+        checkCommit(count).commit(tokens, from, count);
+    }
+
+    private BlockTable checkCommit(int count) {
+        BlockTable current = table();
+        if (count > current.reserved()) {
+            throw new IllegalStateException("commit takes at most the reserved tokens: tokens=" + count + " reserved="
+                    + current.reserved() + " length=" + current.length());
+        }
+        return current;
+    }
+
+    // ---- read ----
+
+    /**
+     * Returns the keys of one block in one layer, in place.
+     *
+     * @param layer from 0
+     * @param block index in this sequence
+     * @return [tokens in the block, reserved ones included][keyWidth] elements of the layout's type, read-only
+     */
+    public MemorySegment keys(int layer, int block) {
+        BlockTable current = checkBlock(block);
+        return guarded(pool.codec.keys(current.block(block), layer, current.slots(block)));
+    }
+
+    /**
+     * Returns the values of one block in one layer, in place.
+     *
+     * @param layer from 0
+     * @param block index in this sequence
+     * @return [tokens in the block, reserved ones included][valueWidth] elements of the layout's type, read-only
+     */
+    public MemorySegment values(int layer, int block) {
+        BlockTable current = checkBlock(block);
+        return guarded(pool.codec.values(current.block(block), layer, current.slots(block)));
+    }
+
+    /**
+     * Returns the memory that holds a block, among others, for kernels that compute offsets themselves.
+     *
+     * @param block index in this sequence
+     * @return the memory into which {@link #keyOffset} and {@link #valueOffset} of positions in this block point, read-only
+     */
+    public MemorySegment segment(int block) {
+        return guarded(pool.memory.readOnlySegment(checkBlock(block).block(block)));
+    }
+
+    /**
+     * Returns where the key row of a position starts. The rows of the following positions in the same block follow it.
+     *
+     * @param layer from 0
+     * @param position committed or reserved
+     * @return bytes from the start of the {@link #segment} of the position's block
+     */
+    public long keyOffset(int layer, int position) {
+        BlockTable current = checkReadable(position, 1);
+        return pool.codec.keyOffset(current.blockAt(position), layer, current.slotAt(position));
+    }
+
+    /**
+     * Returns where the value row of a position starts. The rows of the following positions in the same block follow it.
+     *
+     * @param layer from 0
+     * @param position committed or reserved
+     * @return bytes from the start of the {@link #segment} of the position's block
+     */
+    public long valueOffset(int layer, int position) {
+        BlockTable current = checkReadable(position, 1);
+        return pool.codec.valueOffset(current.blockAt(position), layer, current.slotAt(position));
+    }
+
+    /**
+     * Returns how many blocks from this one on lie side by side in one segment, {@link KvLayout#blockBytes()} apart.
+     *
+     * @param block index in this sequence
+     * @return blocks, at least 1
+     */
+    public int adjacentBlocks(int block) {
+        BlockTable current = checkBlock(block);
+        int last = block;
+        while (last + 1 < current.count() && pool.memory.adjacent(current.block(last), current.block(last + 1))) {
+            last++;
+        }
+        return last - block + 1;
+    }
+
+    /**
+     * Returns the numbers of the blocks, a fresh copy.
+     *
+     * @return [blocks] numbers of blocks in the cache
+     */
+    public int[] blockTable() {
+        return table().toArray();
+    }
+
+    /**
+     * Copies the numbers of the blocks.
+     *
+     * @param destination [at least blocks]
+     * @return how many were copied
+     */
+    public int blockTable(int[] destination) {
+        BlockTable current = table();
+        Objects.checkFromIndexSize(0, current.count(), destination.length);
+        current.copyTo(destination);
+        return current.count();
+    }
+
+    /**
+     * Copies the slot of each position: block number x tokensPerBlock + place in the block.
+     *
+     * @param position the first position, committed or reserved
+     * @param destination [tokens] as many as are wanted
+     */
+    public void slotMapping(int position, long[] destination) {
+        BlockTable current = checkReadable(position, destination.length);
+        for (int i = 0; i < destination.length; i++) {
+            long block = current.blockAt(position + i);
+            destination[i] = block * pool.layout.tokensPerBlock() + current.slotAt(position + i);
+        }
+    }
+
+    /**
+     * Copies keys and values of one layer into dense arrays, converted to floats.
+     *
+     * @param layer from 0
+     * @param position the first position; all must be committed or reserved
+     * @param rows tokens
+     * @param keys destination of [rows][keyWidth] floats
+     * @param keysFrom index of the first of them
+     * @param values destination of [rows][valueWidth] floats
+     * @param valuesFrom index of the first of them
+     */
+    public void gather(int layer, int position, int rows, float[] keys, int keysFrom, float[] values, int valuesFrom) {
+        gather(
+                layer,
+                position,
+                rows,
+                MemorySegment.ofArray(keys),
+                (long) keysFrom * Float.BYTES,
+                MemorySegment.ofArray(values),
+                (long) valuesFrom * Float.BYTES);
+    }
+
+    /**
+     * Copies keys and values of one layer into dense memory, converted to floats in native byte order.
+     *
+     * @param layer from 0
+     * @param position the first position; all must be committed or reserved
+     * @param rows tokens
+     * @param keys destination of [rows][keyWidth] floats
+     * @param keysFrom byte offset of the first of them
+     * @param values destination of [rows][valueWidth] floats
+     * @param valuesFrom byte offset of the first of them
+     */
+    public void gather(
+            int layer,
+            int position,
+            int rows,
+            MemorySegment keys,
+            long keysFrom,
+            MemorySegment values,
+            long valuesFrom) {
+        BlockTable current = checkReadable(position, rows);
+        long keyBytes = (long) Float.BYTES * pool.layout.keyWidth(layer);
+        long valueBytes = (long) Float.BYTES * pool.layout.valueWidth(layer);
+        Objects.checkFromIndexSize(keysFrom, rows * keyBytes, keys.byteSize());
+        Objects.checkFromIndexSize(valuesFrom, rows * valueBytes, values.byteSize());
+        for (int done = 0; done < rows; ) {
+            int slot = current.slotAt(position + done);
+            int run = Math.min(rows - done, pool.layout.tokensPerBlock() - slot);
+            int block = current.blockAt(position + done);
+            long keysAt = keysFrom + done * keyBytes;
+            long valuesAt = valuesFrom + done * valueBytes;
+            pool.codec.read(block, layer, slot, run, keys, keysAt, values, valuesAt);
+            done += run;
+        }
+    }
+
+    // ---- change the table ----
+
+    /**
+     * Drops the tail, for instance rejected guesses of speculative decoding, and cancels the reservation. Blocks no longer
+     * needed go back, the last one first.
+     *
+     * @param length tokens to keep, at most {@link #length()}
+     */
+    public void truncate(int length) {
+        BlockTable current = table();
+        if (length < 0 || length > current.length()) {
+            throw new IndexOutOfBoundsException(
+                    "truncate keeps committed tokens only: length=" + length + " committed=" + current.length());
+        }
+        int before = current.count();
+        current.truncate(length);
+        int kept = pool.layout.blocksFor(length);
+        if (kept < before) {
+            synchronized (pool.lock) {
+                pool.releaseBeyond(current, kept);
+            }
+            expireViews();
+        }
+    }
+
+    /**
+     * Opens a second sequence with the same tokens. It shares every block; whichever of the two writes into the last, partly
+     * filled block first gets a copy of it, at its reserve.
+     *
+     * @return a sequence, to be closed by the caller
+     * @throws IllegalStateException if slots are reserved: commit them, or {@code truncate(length())} first
+     */
+    public Sequence fork() {
+        BlockTable current = table();
+        if (current.reserved() > 0) {
+            throw new IllegalStateException("cannot fork while slots are reserved: reserved=" + current.reserved()
+                    + " length=" + current.length());
+        }
+        return pool.fork(namespace, current);
+    }
+
+    /** Gives back the blocks, the last one first. A second call does nothing. */
+    @Override
+    public void close() {
+        BlockTable current = table;
+        if (current == null) {
+            return;
+        }
+        table = null;
+        if (guard != null) {
+            guard.close();
+        }
+        pool.close(this, current);
+    }
+
+    /** Says what the sequence is, or was. */
+    @Override
+    public String toString() {
+        return "Sequence[id=" + id + " namespace=" + namespace + " "
+                + (table == null ? "closed" : "length=" + table.length() + " reserved=" + table.reserved()) + "]";
+    }
+
+    // ---- inside ----
+
+    BlockTable table() {
+        BlockTable current = table;
+        if (current == null) {
+            throw new IllegalStateException("sequence is closed: id=" + id + " namespace=" + namespace);
+        }
+        return current;
+    }
+
+    /** One line for the leak report; with the place of opening when traced. */
+    String describe() {
+        String text = this + " blocks=" + blocks();
+        return openedAt == null ? text : text + " opened at " + openedAt.getStackTrace()[OPENING_FRAME];
+    }
+
+    private MemorySegment guarded(MemorySegment view) {
+        return guard == null ? view : guard.tie(view);
+    }
+
+    private void expireViews() {
+        if (guard != null) {
+            guard.expire();
+        }
+    }
+
+    private BlockTable checkReserved(int position, int rows) {
+        BlockTable current = table();
+        if (position < current.length() || rows < 0 || rows > current.reach() - position) {
+            throw new IndexOutOfBoundsException("only reserved positions can be written: position=" + position
+                    + " rows=" + rows + " length=" + current.length() + " reserved=" + current.reserved());
+        }
+        return current;
+    }
+
+    private BlockTable checkReadable(int position, int rows) {
+        BlockTable current = table();
+        if (position < 0 || rows < 0 || rows > current.reach() - position) {
+            throw new IndexOutOfBoundsException("only committed and reserved positions can be read: position="
+                    + position + " rows=" + rows + " length=" + current.length() + " reserved=" + current.reserved());
+        }
+        return current;
+    }
+
+    private BlockTable checkBlock(int block) {
+        BlockTable current = table();
+        if (block < 0 || block >= current.count()) {
+            throw new IndexOutOfBoundsException("no such block: block=" + block + " blocks=" + current.count());
+        }
+        return current;
+    }
+}

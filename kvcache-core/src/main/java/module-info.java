@@ -1,0 +1,10 @@
+/**
+ * The attention KV-cache: paged off-heap keys and values of many sequences.
+ *
+ * <p>Needs no JVM flags.
+ */
+module io.kvcache {
+    requires static transitive org.jspecify;
+
+    exports io.kvcache;
+}

@@ -1,0 +1,111 @@
+package io.kvcache;
+
+import static io.kvcache.Thrown.assertMessage;
+import static io.kvcache.Thrown.assertRefused;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+final class BlockMemoryTest {
+    @Test
+    void shouldAllocateNothingUntilABlockIsNeeded() {
+        List<Long> allocations = new ArrayList<>();
+        try (BlockMemory memory = new BlockMemory(64, 64L << 30, (arena, bytes) -> {
+            allocations.add(bytes);
+            return arena.allocate(bytes, 64);
+        })) {
+            assertEquals(List.of(), allocations);
+            memory.ensure(1);
+            assertEquals(List.of(BlockMemory.CHUNK_BYTES), allocations);
+            memory.ensure(32_768);
+            assertEquals(1, allocations.size());
+            memory.ensure(32_769);
+            assertEquals(2, allocations.size());
+        }
+    }
+
+    @Test
+    void shouldGiveEveryBlockAlignedZeroedMemoryOfItsOwn() {
+        long blockBytes = 192; // 10,922 fit a chunk, 8,192 are used
+        try (BlockMemory memory = new BlockMemory(blockBytes, 20_000 * blockBytes)) {
+            memory.ensure(20_000);
+            assertEquals(20_000, memory.blocks());
+            for (int block = 0; block < 20_000; block++) {
+                MemorySegment place = memory.segment(block).asSlice(memory.offset(block), blockBytes);
+                assertEquals(0, place.address() % 64);
+                assertEquals(0L, place.get(ValueLayout.JAVA_LONG, 0));
+                assertEquals(0L, place.get(ValueLayout.JAVA_LONG, blockBytes - 8));
+                place.fill((byte) 1);
+            }
+        }
+    }
+
+    @Test
+    void shouldNotExceedTheMaximum() {
+        try (BlockMemory memory = new BlockMemory(1L << 20, (3L << 20) + 17)) {
+            assertEquals(3, memory.maximumBlocks());
+            memory.ensure(3);
+            assertEquals(3L << 20, memory.allocatedBytes());
+        }
+    }
+
+    @Test
+    void shouldGiveBlocksAboveTheChunkSizeAChunkEach() {
+        try (BlockMemory memory = new BlockMemory(3L << 20, 12L << 20)) {
+            memory.ensure(2);
+            assertEquals(6L << 20, memory.allocatedBytes());
+            assertEquals(0, memory.offset(1));
+            assertFalse(memory.adjacent(0, 1));
+        }
+    }
+
+    @Test
+    void shouldKnowWhichBlocksLieSideBySide() {
+        try (BlockMemory memory = new BlockMemory(1L << 20, 4L << 20)) {
+            memory.ensure(4);
+            assertTrue(memory.adjacent(0, 1));
+            assertSame(memory.segment(0), memory.segment(1));
+            assertFalse(memory.adjacent(1, 2)); // two blocks a chunk
+            assertFalse(memory.adjacent(1, 0));
+            assertFalse(memory.adjacent(0, 3));
+        }
+    }
+
+    @Test
+    void shouldStayUsableWhenNativeMemoryIsRefused() {
+        boolean[] refuse = {false};
+        try (BlockMemory memory = new BlockMemory(1L << 20, 8L << 20, (arena, bytes) -> {
+            if (refuse[0]) {
+                throw new OutOfMemoryError("Cannot allocate");
+            }
+            return arena.allocate(bytes, 64);
+        })) {
+            memory.ensure(2);
+            refuse[0] = true;
+            assertMessage(
+                    "native memory refused: chunkBytes=2097152 allocatedBytes=2097152 maximumBytes=8388608",
+                    BlockMemoryException.class,
+                    () -> memory.ensure(3));
+            assertEquals(2, memory.blocks());
+            refuse[0] = false;
+            memory.ensure(3);
+            assertEquals(4, memory.blocks());
+        }
+    }
+
+    @Test
+    void shouldRefuseWhatHoldsNoBlockOrTooMany() {
+        assertRefused(
+                "cache too small for one block: maximumBytes=127 blockBytes=128", () -> new BlockMemory(128, 127));
+        assertRefused(
+                "more blocks than an int counts: maximumBytes=137438953472 blockBytes=64 blocks=2147483648",
+                () -> new BlockMemory(64, 128L << 30));
+    }
+}
