@@ -5,9 +5,11 @@ import com.palantir.javaformat.java.FormatterException;
 import com.palantir.javaformat.java.JavaFormatterOptions;
 import com.palantir.javaformat.java.JavaFormatterOptions.Style;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
@@ -25,13 +27,12 @@ final class Format {
     public static void main(String[] arguments) throws IOException {
         boolean apply = arguments[0].equals("apply");
         Path root = Path.of(arguments[1]).toRealPath();
-        List<Path> unformatted = sources(root).parallelStream()
-                .filter(source -> differs(source, apply))
+        List<String> complaints = sources(root).parallelStream()
+                .map(file -> process(root, file, apply))
+                .flatMap(Optional::stream)
                 .toList();
-        for (Path source : unformatted) {
-            System.err.println((apply ? "formatted: " : "not formatted: ") + root.relativize(source));
-        }
-        if (!apply && !unformatted.isEmpty()) {
+        complaints.forEach(System.err::println);
+        if (!complaints.isEmpty()) {
             System.err.println("run: mvn -q -pl format process-classes -Dformat=apply");
             System.exit(1);
         }
@@ -50,16 +51,23 @@ final class Format {
         return file.getNameCount() > 2 && file.getName(1).toString().equals("src");
     }
 
-    private static boolean differs(Path file, boolean apply) {
+    private static Optional<String> process(Path root, Path file, boolean apply) {
+        Path name = root.relativize(file);
         try {
             String source = Files.readString(file);
             String formatted = FORMATTER.formatSourceAndFixImports(source);
-            if (apply && !formatted.equals(source)) {
-                Files.writeString(file, formatted);
+            if (formatted.equals(source)) {
+                return Optional.empty();
             }
-            return !formatted.equals(source);
-        } catch (FormatterException | IOException failure) {
-            throw new IllegalStateException("cannot format: file=" + file, failure);
+            if (apply) {
+                Files.writeString(file, formatted);
+                return Optional.empty();
+            }
+            return Optional.of("not formatted: " + name);
+        } catch (FormatterException failure) {
+            return Optional.of("not Java that the formatter can parse: " + name + ": " + failure.getMessage());
+        } catch (IOException failure) {
+            throw new UncheckedIOException(failure);
         }
     }
 }

@@ -1,0 +1,94 @@
+package io.kvcache;
+
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * Allocating and releasing a block. It stands in the library's package to reach the pool, which is not public.
+ *
+ * <pre>./kvcache jmh BlockPool -prof gc</pre>
+ *
+ * <p>Not thread-safe: one thread.
+ */
+@State(Scope.Thread)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+@Fork(3)
+@Warmup(iterations = 5, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class BlockPoolBenchmark {
+    private static final int BLOCKS = 100_000;
+
+    private SequencePool sequences;
+    private Sequence sequence;
+
+    /** A pool with every other block in use, so that the free list is long and scattered. */
+    @Setup(Level.Trial)
+    public void open() {
+        KvLayout layout = KvLayout.builder()
+                .layers(1)
+                .kvHeads(1)
+                .headSize(1)
+                .tokensPerBlock(1)
+                .build();
+        BlockMemory memory = new BlockMemory(layout.blockBytes(), BLOCKS * layout.blockBytes());
+        sequences = new SequencePool(layout, memory);
+        memory.ensure(BLOCKS);
+        synchronized (sequences.lock) {
+            for (int i = 0; i < BLOCKS; i++) {
+                sequences.blocks.allocate(BlockPool.NONE);
+            }
+            for (int block = 0; block < BLOCKS; block += 2) {
+                sequences.blocks.release(block);
+            }
+        }
+        sequence = sequences.open("bench", 1);
+    }
+
+    /** Frees the memory. */
+    @TearDown(Level.Trial)
+    public void close() {
+        sequence.close();
+        sequences.close();
+    }
+
+    /**
+     * The pool's own work, with the lock taken once for each of the two.
+     *
+     * @return the block
+     */
+    @Benchmark
+    public int allocateAndRelease() {
+        int block;
+        synchronized (sequences.lock) {
+            block = sequences.blocks.allocate(BlockPool.NONE);
+        }
+        synchronized (sequences.lock) {
+            sequences.blocks.release(block);
+        }
+        return block;
+    }
+
+    /**
+     * The same through a sequence: what a caller pays.
+     *
+     * @return whether there was room
+     */
+    @Benchmark
+    public boolean reserveAndTruncate() {
+        boolean reserved = sequence.tryReserve(1);
+        sequence.truncate(0);
+        return reserved;
+    }
+}

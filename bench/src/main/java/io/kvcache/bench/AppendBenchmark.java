@@ -1,0 +1,140 @@
+package io.kvcache.bench;
+
+import io.kvcache.KvCache;
+import io.kvcache.KvLayout;
+import io.kvcache.KvType;
+import io.kvcache.Sequence;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * Appending to a sequence: writing the key row and the value row of a token in one layer, and reserving and committing a
+ * token. The rival of the writes copies the same rows, in the same order, to one contiguous native buffer of the same size.
+ *
+ * <pre>./kvcache jmh Append -prof gc</pre>
+ *
+ * <p>Not thread-safe: one thread.
+ */
+@State(Scope.Thread)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+@Fork(3)
+@Warmup(iterations = 5, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class AppendBenchmark {
+    /** Positions written in turn: with rows of 2 KiB, 4 MiB of K and V, beyond the second-level cache. */
+    private static final int POSITIONS = 1024;
+
+    /** 2 KiB: 8 K/V heads of 64; 4 KiB: 8 of 128; 16 KiB: 32 of 128. */
+    @Param({"2048", "4096", "16384"})
+    int rowBytes;
+
+    private final Arena arena = Arena.ofShared();
+    private KvCache cache;
+    private Sequence sequence;
+    private Sequence growing;
+    private float[] key;
+    private float[] value;
+    private MemorySegment keySegment;
+    private MemorySegment valueSegment;
+    private MemorySegment contiguous; // [positions][key row, value row]
+    private int position;
+
+    /** Reserves all positions, so that only the writes are measured. */
+    @Setup(Level.Trial)
+    public void open() {
+        int width = rowBytes / Float.BYTES;
+        KvLayout layout = KvLayout.builder()
+                .layers(1)
+                .kvHeads(1)
+                .headSize(width)
+                .type(KvType.F32)
+                .tokensPerBlock(16)
+                .build();
+        cache = KvCache.builder(layout)
+                .maximumBytes(4L * POSITIONS * layout.bytesPerToken())
+                .build();
+        sequence = cache.namespace("bench").open(new int[1]);
+        growing = cache.namespace("bench").open(new int[1]);
+        if (!sequence.tryReserve(POSITIONS)) {
+            throw new IllegalStateException("cache is full: " + cache.stats());
+        }
+        key = new float[width];
+        value = new float[width];
+        keySegment = arena.allocateFrom(ValueLayout.JAVA_FLOAT, key);
+        valueSegment = arena.allocateFrom(ValueLayout.JAVA_FLOAT, value);
+        contiguous = arena.allocate(2L * POSITIONS * rowBytes, 64);
+    }
+
+    /** Closes everything; a leak fails the benchmark. */
+    @TearDown(Level.Trial)
+    public void close() {
+        sequence.close();
+        growing.close();
+        cache.close();
+        arena.close();
+    }
+
+    private int next() {
+        position = position + 1 & POSITIONS - 1;
+        return position;
+    }
+
+    /** The rival: two plain copies from arrays. */
+    @Benchmark
+    public void plainCopyOfArrays() {
+        long offset = 2L * next() * rowBytes;
+        MemorySegment.copy(key, 0, contiguous, ValueLayout.JAVA_FLOAT, offset, key.length);
+        MemorySegment.copy(value, 0, contiguous, ValueLayout.JAVA_FLOAT, offset + rowBytes, value.length);
+    }
+
+    /** The rows of one token from arrays. */
+    @Benchmark
+    public void writeArrays() {
+        sequence.write(0, next(), key, value);
+    }
+
+    /** The rival: two plain copies from native memory. */
+    @Benchmark
+    public void plainCopyOfSegments() {
+        long offset = 2L * next() * rowBytes;
+        MemorySegment.copy(keySegment, 0, contiguous, offset, rowBytes);
+        MemorySegment.copy(valueSegment, 0, contiguous, offset + rowBytes, rowBytes);
+    }
+
+    /** The rows of one token from native memory. */
+    @Benchmark
+    public void writeSegments() {
+        sequence.write(0, next(), 1, keySegment, 0, valueSegment, 0);
+    }
+
+    /**
+     * One token's slot and its commit; the blocks of every 1,024 tokens go back at once, which is part of the figure.
+     *
+     * @return whether there was room
+     */
+    @Benchmark
+    public boolean reserveAndCommit() {
+        if (growing.length() == POSITIONS) {
+            growing.truncate(0);
+        }
+        boolean reserved = growing.tryReserve(1);
+        growing.commit(position);
+        return reserved;
+    }
+}

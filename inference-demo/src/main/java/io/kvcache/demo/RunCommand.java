@@ -1,0 +1,200 @@
+package io.kvcache.demo;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.kvcache.KvCache;
+import io.kvcache.KvLayout;
+import io.kvcache.KvType;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/**
+ * Continues a prompt with a model and says what that took.
+ *
+ * <p>Not thread-safe.
+ */
+@Command(name = "run", mixinStandardHelpOptions = true, description = "Continue a prompt and say what it took.")
+final class RunCommand implements Callable<Integer> {
+    @Spec
+    private @Nullable CommandSpec spec;
+
+    @Option(
+            names = "--model",
+            paramLabel = "F.gguf",
+            description = "Llama-type model (default: the small shipped one).")
+    private @Nullable Path model;
+
+    @ArgGroup(multiplicity = "1")
+    private PromptOptions prompt = new PromptOptions();
+
+    /** Where the prompt comes from. */
+    static final class PromptOptions {
+        @Option(names = "--prompt", paramLabel = "TEXT", description = "The text to continue.")
+        private @Nullable String text;
+
+        @Option(names = "--prompt-file", paramLabel = "F", description = "A UTF-8 file with the text to continue.")
+        private @Nullable Path file;
+
+        @Option(
+                names = "--tokens",
+                paramLabel = "ID",
+                split = ",",
+                description = "Token ids to continue, as they are, for example 1,2,3.")
+        private int @Nullable [] tokens;
+    }
+
+    @Option(names = "--max-tokens", paramLabel = "N", defaultValue = "128", description = DEFAULT)
+    private int maxTokens;
+
+    @Option(
+            names = "--temperature",
+            paramLabel = "T",
+            defaultValue = "0",
+            description =
+                    "0 takes the best token always; 0.7 with --top-k 40 reads better (default: ${DEFAULT-VALUE}).")
+    private double temperature;
+
+    @Option(
+            names = "--top-k",
+            paramLabel = "K",
+            defaultValue = "0",
+            description = "Choose among the K best tokens; 0: among all (default: ${DEFAULT-VALUE}).")
+    private int topK;
+
+    @Option(
+            names = "--top-p",
+            paramLabel = "P",
+            defaultValue = "1",
+            description = "Choose among the best tokens that reach P together (default: ${DEFAULT-VALUE}).")
+    private double topP;
+
+    @Option(names = "--seed", paramLabel = "S", defaultValue = "0", description = "Of the choice" + DEFAULT_BEHIND)
+    private long seed;
+
+    @Option(names = "--kv-type", paramLabel = "TYPE", defaultValue = "f16", description = "f32 or f16" + DEFAULT_BEHIND)
+    private KvType kvType = KvType.F16;
+
+    @Option(
+            names = "--tokens-per-block",
+            paramLabel = "N",
+            defaultValue = "16",
+            description = "Tokens that a block of the cache holds" + DEFAULT_BEHIND)
+    private int tokensPerBlock;
+
+    @Option(
+            names = "--prefill-chunk",
+            paramLabel = "N",
+            defaultValue = "128",
+            description = "Prompt tokens computed at once" + DEFAULT_BEHIND)
+    private int prefillChunk;
+
+    @Option(
+            names = "--cache-bytes",
+            paramLabel = "SIZE",
+            defaultValue = "256MiB",
+            converter = ByteSize.class,
+            description = "Limit of the cache's memory" + DEFAULT_BEHIND)
+    private long cacheBytes;
+
+    @Option(names = "--ignore-eos", description = "Go on behind the end-of-sequence token.")
+    private boolean ignoreEndOfSequence;
+
+    @Option(names = "--json", description = "Print one JSON object on one line in place of text.")
+    private boolean json;
+
+    private static final String DEFAULT_BEHIND = " (default: ${DEFAULT-VALUE}).";
+    private static final String DEFAULT = "Tokens to generate at most" + DEFAULT_BEHIND;
+
+    @Override
+    public Integer call() {
+        PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+        if (prefillChunk < 1) {
+            throw new IllegalArgumentException("must be positive: prefillChunk=" + prefillChunk);
+        }
+        try (GgufFile file = model == null ? ShippedModel.open() : GgufFile.open(model)) {
+            LlamaShape shape = LlamaShape.of(file.metadata());
+            Tokenizer tokenizer = new Tokenizer(file.metadata());
+            GenerationRequest request = new GenerationRequest(
+                    promptTokens(tokenizer),
+                    maxTokens,
+                    new SamplingOptions(temperature, topK, topP, seed),
+                    ignoreEndOfSequence);
+            KvLayout layout = shape.kvLayout(kvType, tokensPerBlock);
+            int maximumRows = Math.min(prefillChunk, shape.contextTokens());
+            try (KvCache cache =
+                            KvCache.builder(layout).maximumBytes(cacheBytes).build();
+                    Llama llama = new Llama(file, layout, maximumRows)) {
+                run(new Decoder(llama, tokenizer, cache, System::nanoTime), request, out);
+            }
+        }
+        return 0;
+    }
+
+    private void run(Decoder decoder, GenerationRequest request, PrintWriter out) {
+        if (json) {
+            out.println(toJson(decoder.generate(request, text -> {})));
+        } else {
+            Generation generation = decoder.generate(request, text -> {
+                out.print(text);
+                out.flush();
+            });
+            out.println();
+            out.println(summary(generation));
+        }
+    }
+
+    private int[] promptTokens(Tokenizer tokenizer) {
+        if (prompt.tokens != null) {
+            return prompt.tokens;
+        }
+        return tokenizer.encode(prompt.text != null ? prompt.text : read(Objects.requireNonNull(prompt.file)));
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (NoSuchFileException e) {
+            throw new IllegalArgumentException("file does not exist: promptFile=" + file, e);
+        } catch (CharacterCodingException e) {
+            throw new IllegalArgumentException("file is not UTF-8: promptFile=" + file, e);
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot read: promptFile=" + file, e);
+        }
+    }
+
+    private static String toJson(Generation generation) {
+        try {
+            return new ObjectMapper().writeValueAsString(generation);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("cannot write as JSON: " + generation, e);
+        }
+    }
+
+    private static String summary(Generation generation) {
+        KvUsage kv = generation.kv();
+        return String.format(
+                "[%d prompt tokens, %d cached; first token after %.1f ms; %d tokens at %.1f tokens/s; KV %s in %d"
+                        + " blocks, %.1f%% waste]",
+                generation.promptTokens(),
+                generation.cachedTokens(),
+                generation.ttftMillis(),
+                generation.tokens().size(),
+                generation.decodeTokensPerSecond(),
+                ByteSize.text(kv.bytesUsed()),
+                kv.blocksUsed(),
+                100 * kv.wasteRatio());
+    }
+}

@@ -1,0 +1,193 @@
+package io.kvcache.demo;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.kvcache.KvCache;
+import io.kvcache.KvLayout;
+import io.kvcache.KvType;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The shipped model continues prompts as its reference implementation did, and stops where it should. */
+final class DecoderTest {
+    private static final int CONTEXT = 512;
+    private static final GgufFile FILE = ShippedModel.open();
+    private static final Tokenizer TOKENIZER = new Tokenizer(FILE.metadata());
+
+    private long nanos;
+
+    @AfterAll
+    static void close() {
+        FILE.close();
+    }
+
+    /** Runs requests on a fresh cache, and checks that nothing is left in use. */
+    private List<Generation> generate(KvType type, int cacheBlocks, GenerationRequest... requests) {
+        return generate(TOKENIZER, type, cacheBlocks, requests);
+    }
+
+    private List<Generation> generate(
+            Tokenizer tokenizer, KvType type, int cacheBlocks, GenerationRequest... requests) {
+        KvLayout layout = LlamaShape.of(FILE.metadata()).kvLayout(type, 16);
+        try (Llama model = new Llama(FILE, layout, 64);
+                KvCache cache = KvCache.builder(layout)
+                        .maximumBytes(cacheBlocks * layout.blockBytes())
+                        .build()) {
+            Decoder decoder = new Decoder(model, tokenizer, cache, () -> nanos += 1_000_000);
+            try {
+                return Arrays.stream(requests)
+                        .map(request -> decoder.generate(request, text -> {}))
+                        .toList();
+            } finally {
+                cache.verify();
+                assertEquals(0, cache.stats().usedBlocks());
+            }
+        }
+    }
+
+    private static GenerationRequest greedy(int[] prompt, int maxTokens) {
+        return new GenerationRequest(prompt, maxTokens, SamplingOptions.greedy(), false);
+    }
+
+    static Stream<Arguments> goldenGenerations() {
+        JsonNode generations =
+                DemoResources.json(DemoResources.TRAINED_REFERENCE).get("generations");
+        return StreamSupport.stream(generations.spliterator(), false)
+                .flatMap(node -> Stream.of(KvType.values()).map(type -> Arguments.of(node, type)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("goldenGenerations")
+    void shouldGiveTheGoldenTokensAndText(JsonNode golden, KvType type) {
+        int[] prompt = TOKENIZER.encode(golden.get("prompt").textValue());
+        assertArrayEquals(DemoResources.ints(golden.get("prompt_ids")), prompt);
+        Generation generation = generate(type, 32, greedy(prompt, 128)).getFirst();
+        assertArrayEquals(
+                DemoResources.ints(golden.get("greedy_ids")),
+                generation.tokens().stream().mapToInt(id -> id).toArray());
+        assertEquals(golden.get("greedy_text").textValue(), generation.text());
+    }
+
+    @Test
+    void shouldReportWhatItTook() {
+        int[] prompt = TOKENIZER.encode("In the beginning"); // 8 tokens
+        Generation generation = generate(KvType.F16, 32, greedy(prompt, 11)).getFirst();
+        assertEquals(8, generation.promptTokens());
+        assertEquals(0, generation.cachedTokens());
+        assertEquals(11, generation.tokens().size());
+        assertEquals(1.0, generation.ttftMillis()); // the clock ticks a millisecond a look: start, first token, end
+        assertEquals(10_000.0, generation.decodeTokensPerSecond());
+        // 8 + 10 tokens have K/V, the last one needs none: 2 blocks of 16
+        assertEquals(new KvUsage(1280, 2, 2 * 16 * 1280, 1 - 18 / 32.0), generation.kv());
+    }
+
+    @Test
+    void shouldStreamTheTextInPieces() {
+        KvLayout layout = LlamaShape.of(FILE.metadata()).kvLayout(KvType.F32, 16);
+        List<String> pieces = new ArrayList<>();
+        try (Llama model = new Llama(FILE, layout, 64);
+                KvCache cache = KvCache.builder(layout)
+                        .maximumBytes(32 * layout.blockBytes())
+                        .build()) {
+            Generation generation = new Decoder(model, TOKENIZER, cache, () -> 0)
+                    .generate(greedy(TOKENIZER.encode("In the beginning"), 20), pieces::add);
+            assertEquals(generation.text(), String.join("", pieces));
+            assertTrue(pieces.size() >= 20, () -> "" + pieces);
+            cache.verify();
+        }
+    }
+
+    @Test
+    void shouldStopAtTheEndOfTheSequenceUnlessToldNotTo(@TempDir Path directory) throws IOException {
+        int[] prompt = TOKENIZER.encode("In the beginning");
+        List<Integer> tokens =
+                generate(KvType.F16, 32, greedy(prompt, 20)).getFirst().tokens();
+        int end = tokens.get(9);
+        Path copy = directory.resolve("other-end.gguf");
+        try (GgufFile other = GgufFile.open(withEndOfSequence(end, copy))) {
+            Tokenizer tokenizer = new Tokenizer(other.metadata());
+            assertEquals(
+                    tokens.subList(0, tokens.indexOf(end)),
+                    generate(tokenizer, KvType.F16, 32, greedy(prompt, 20))
+                            .getFirst()
+                            .tokens());
+            GenerationRequest ignoring = new GenerationRequest(prompt, 20, SamplingOptions.greedy(), true);
+            assertEquals(
+                    tokens,
+                    generate(tokenizer, KvType.F16, 32, ignoring).getFirst().tokens());
+        }
+    }
+
+    /** Copies the shipped model with another id as its end-of-sequence token. */
+    private static Path withEndOfSequence(int id, Path copy) throws IOException {
+        byte[] bytes = Files.readAllBytes(FILE.path());
+        String key = "tokenizer.ggml.eos_token_id";
+        int value = new String(bytes, StandardCharsets.ISO_8859_1).indexOf(key) + key.length() + Integer.BYTES;
+        ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putInt(value, id);
+        return Files.write(copy, bytes);
+    }
+
+    @Test
+    void shouldStopAtTheContextLength() {
+        int[] almost = IntStream.range(0, CONTEXT - 2).map(i -> 300 + i % 500).toArray();
+        int[] full = IntStream.range(0, CONTEXT).map(i -> 300 + i % 500).toArray();
+        List<Generation> generations = generate(KvType.F16, 32, greedy(almost, 100), greedy(full, 100));
+        assertEquals(3, generations.get(0).tokens().size());
+        assertEquals(1, generations.get(1).tokens().size());
+        assertEquals(32, generations.get(1).kv().blocksUsed());
+    }
+
+    @Test
+    void shouldRefuseAPromptBeyondTheContext() {
+        assertRefused("prompt is longer than the context: promptTokens=513 contextTokens=512", 32, new int[513]);
+    }
+
+    @Test
+    void shouldRefuseWhatCannotFitIntoTheCache() {
+        assertRefused(
+                "cache too small for prompt and continuation: promptTokens=16 newTokens=18 blocksNeeded=3 blocks=2"
+                        + " blockBytes=20480",
+                2,
+                new int[16]);
+    }
+
+    @Test
+    void shouldRefuseTokensOutsideTheVocabulary() {
+        assertRefused("token id outside the vocabulary: token=1024 vocabularySize=1024", 8, new int[] {1, 1024});
+        assertRefused("token id outside the vocabulary: token=-1 vocabularySize=1024", 8, new int[] {-1});
+    }
+
+    private void assertRefused(String message, int cacheBlocks, int[] prompt) {
+        GenerationRequest request = greedy(prompt, 18);
+        assertEquals(
+                message,
+                assertThrows(IllegalArgumentException.class, () -> generate(KvType.F16, cacheBlocks, request))
+                        .getMessage());
+    }
+
+    @Test
+    void shouldRefuseRequestsForNothing() {
+        assertThrows(IllegalArgumentException.class, () -> greedy(new int[0], 1));
+        assertThrows(IllegalArgumentException.class, () -> greedy(new int[1], 0));
+    }
+}

@@ -1,0 +1,223 @@
+package io.kvcache.demo;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class KvCacheCliTest {
+    private static final String GOLDEN_START = " of the kingdom of God I have reconciled";
+
+    @TempDir
+    private Path directory = Path.of("");
+
+    private record Result(int exitCode, String out, String err) {}
+
+    private static Result call(String... arguments) {
+        StringWriter out = new StringWriter();
+        StringWriter err = new StringWriter();
+        int exitCode = KvCacheCli.execute(new PrintWriter(out), new PrintWriter(err), arguments);
+        return new Result(exitCode, out.toString(), err.toString());
+    }
+
+    private static JsonNode callJson(String... arguments) throws JsonProcessingException {
+        String[] all = Arrays.copyOf(arguments, arguments.length + 1);
+        all[arguments.length] = "--json";
+        Result result = call(all);
+        assertEquals("", result.err);
+        assertEquals(0, result.exitCode);
+        assertEquals(1, result.out.lines().count());
+        return new ObjectMapper().readTree(result.out);
+    }
+
+    @Test
+    void shouldStreamTextAndThenPrintOneSummaryLine() {
+        Result result = call("run", "--prompt", "In the beginning", "--max-tokens", "32");
+        assertEquals("", result.err);
+        assertEquals(0, result.exitCode);
+        assertTrue(result.out.startsWith(GOLDEN_START), result.out);
+        String summary = result.out.lines().toList().getLast();
+        assertTrue(
+                summary.matches(
+                        "\\[8 prompt tokens, 0 cached; first token after [\\d.]+ ms; 32 tokens at [\\d.]+ tokens/s;"
+                                + " KV 60.0 KiB in 3 blocks, 18.8% waste]"),
+                summary);
+    }
+
+    @Test
+    void shouldPrintOneJsonObject() throws IOException {
+        JsonNode json = callJson("run", "--prompt", "In the beginning", "--max-tokens", "32");
+        assertEquals(
+                List.of("promptTokens", "cachedTokens", "tokens", "text", "ttftMillis", "decodeTokensPerSecond", "kv"),
+                json.propertyStream().map(entry -> entry.getKey()).toList());
+        assertEquals(8, json.get("promptTokens").intValue());
+        assertEquals(0, json.get("cachedTokens").intValue());
+        assertEquals(32, json.get("tokens").size());
+        assertTrue(json.get("text").textValue().startsWith(GOLDEN_START));
+        assertTrue(json.get("ttftMillis").doubleValue() > 0);
+        assertTrue(json.get("decodeTokensPerSecond").doubleValue() > 0);
+        assertEquals(1280, json.get("kv").get("bytesPerToken").intValue());
+        assertEquals(3, json.get("kv").get("blocksUsed").intValue());
+        assertEquals(3 * 16 * 1280, json.get("kv").get("bytesUsed").intValue());
+        assertEquals(1 - 39 / 48.0, json.get("kv").get("wasteRatio").doubleValue(), 1e-9);
+    }
+
+    @Test
+    void shouldGiveTheSameTokensForTextFileAndIds() throws IOException {
+        JsonNode text = callJson("run", "--prompt", "In the beginning", "--max-tokens", "16");
+        Path file = Files.writeString(directory.resolve("prompt.txt"), "In the beginning");
+        JsonNode fromFile = callJson("run", "--prompt-file", file.toString(), "--max-tokens", "16");
+        JsonNode golden = DemoResources.json(DemoResources.TRAINED_REFERENCE)
+                .get("generations")
+                .get(0);
+        String ids = golden.get("prompt_ids").toString().replaceAll("[\\[\\] ]", "");
+        JsonNode fromIds = callJson("run", "--tokens", ids, "--max-tokens", "16");
+        assertEquals(text.get("tokens"), fromFile.get("tokens"));
+        assertEquals(text.get("tokens"), fromIds.get("tokens"));
+    }
+
+    @Test
+    void shouldHonourModelTypesAndSizes() throws IOException {
+        String model = DemoResources.path(DemoResources.RANDOM_MODEL).toString();
+        JsonNode json = callJson(
+                "run",
+                "--model",
+                model,
+                "--tokens",
+                "5,6,7",
+                "--kv-type",
+                "f32",
+                "--tokens-per-block",
+                "7",
+                "--prefill-chunk",
+                "2",
+                "--cache-bytes",
+                "1MiB",
+                "--max-tokens",
+                "20",
+                "--ignore-eos");
+        assertEquals(20, json.get("tokens").size());
+        assertEquals(4, json.get("kv").get("blocksUsed").intValue());
+    }
+
+    @Test
+    void shouldSampleTheSameTokensForTheSameSeed() throws IOException {
+        String[] call = {"run", "--prompt", "And", "--temperature", "0.9", "--top-k", "40", "--top-p", "0.95", "--seed"
+        };
+        JsonNode first = callJson(with(call, "7"));
+        JsonNode again = callJson(with(call, "7"));
+        JsonNode other = callJson(with(call, "8"));
+        assertEquals(first.get("tokens"), again.get("tokens"));
+        assertTrue(!first.get("tokens").equals(other.get("tokens")));
+    }
+
+    private static String[] with(String[] call, String last) {
+        String[] all = Arrays.copyOf(call, call.length + 1);
+        all[call.length] = last;
+        return all;
+    }
+
+    @Test
+    void shouldListItsCommands() {
+        Result result = call("--help");
+        assertEquals(0, result.exitCode);
+        assertTrue(result.out.contains("run"), result.out);
+        assertEquals(2, call().exitCode);
+    }
+
+    // ---- bad input: one line, non-zero ----
+
+    private static void assertOneLine(int exitCode, String pattern, String... arguments) {
+        Result result = call(arguments);
+        assertEquals("", result.out);
+        assertEquals(1, result.err.lines().count(), result.err);
+        assertTrue(result.err.strip().matches(pattern), result.err);
+        assertEquals(exitCode, result.exitCode);
+    }
+
+    @Test
+    void shouldRefuseUnknownAndMissingOptions() {
+        assertOneLine(
+                2, "Unknown option: '--nonsense'.* \\(see kvcache run --help\\)", "run", "--prompt", "a", "--nonsense");
+        assertOneLine(2, "Unmatched argument at index 0: 'walk'.*\\(see kvcache --help\\)", "walk");
+        assertOneLine(2, ".*--prompt.*--prompt-file.*--tokens.*", "run");
+        assertOneLine(2, ".*mutually exclusive.*", "run", "--prompt", "a", "--tokens", "1");
+        assertOneLine(2, ".*--kv-type.*q4.*", "run", "--prompt", "a", "--kv-type", "q4");
+        assertOneLine(2, ".*'12parsecs' is not a size.*", "run", "--prompt", "a", "--cache-bytes", "12parsecs");
+        assertOneLine(2, ".*'0' is not a size.*", "run", "--prompt", "a", "--cache-bytes", "0");
+        assertOneLine(2, ".*--tokens.*'x'.*", "run", "--tokens", "1,x");
+    }
+
+    @Test
+    void shouldRefuseValuesOutOfRange() {
+        assertOneLine(1, "must be positive: maxTokens=0", "run", "--prompt", "a", "--max-tokens", "0");
+        assertOneLine(1, "must be positive: prefillChunk=0", "run", "--prompt", "a", "--prefill-chunk", "0");
+        assertOneLine(1, "must be positive: tokensPerBlock=-1", "run", "--prompt", "a", "--tokens-per-block", "-1");
+        assertOneLine(1, "temperature must .*temperature=-1.0", "run", "--prompt", "a", "--temperature", "-1");
+        assertOneLine(1, "topP must .*topP=2.0", "run", "--prompt", "a", "--top-p", "2");
+    }
+
+    @Test
+    void shouldRefuseFilesThatAreNoModels() throws IOException {
+        Path missing = directory.resolve("missing.gguf");
+        assertOneLine(1, ".*missing.gguf: file does not exist", "run", "--prompt", "a", "--model", missing.toString());
+        Path text = Files.writeString(directory.resolve("text.gguf"), "this is no model");
+        assertOneLine(1, ".*text.gguf: .*", "run", "--prompt", "a", "--model", text.toString());
+        byte[] whole = Files.readAllBytes(DemoResources.path(DemoResources.RANDOM_MODEL));
+        for (int length : new int[] {3, 20, 1000, whole.length - 1}) {
+            Path cut = Files.write(directory.resolve("cut.gguf"), Arrays.copyOf(whole, length));
+            assertOneLine(1, ".*cut.gguf: .*", "run", "--prompt", "a", "--model", cut.toString());
+        }
+    }
+
+    @Test
+    void shouldRefuseAnotherArchitecture() throws IOException {
+        byte[] whole = Files.readAllBytes(DemoResources.path(DemoResources.RANDOM_MODEL));
+        String text = new String(whole, StandardCharsets.ISO_8859_1);
+        String key = "general.architecture";
+        int value = text.indexOf(key) + key.length() + 4 + 8; // value type, string length
+        assertEquals("llama", text.substring(value, value + 5));
+        whole[value] = 'g';
+        Path other = Files.write(directory.resolve("other.gguf"), whole);
+        assertOneLine(
+                1,
+                ".*other.gguf: architecture is not supported: general.architecture=glama supported=llama",
+                "run",
+                "--prompt",
+                "a",
+                "--model",
+                other.toString());
+    }
+
+    @Test
+    void shouldRefusePromptsThatCannotBeServed() throws IOException {
+        assertOneLine(
+                1, "token id outside the vocabulary: token=1024 vocabularySize=1024", "run", "--tokens", "1,1024");
+        String tooLong = "1" + ",300".repeat(512);
+        assertOneLine(
+                1, "prompt is longer than the context: promptTokens=513 contextTokens=512", "run", "--tokens", tooLong);
+        assertOneLine(
+                1,
+                "cache too small for one block: maximumBytes=20479 blockBytes=20480",
+                "run",
+                "--prompt",
+                "a",
+                "--cache-bytes",
+                "20479");
+        assertOneLine(1, "file does not exist: promptFile=.*", "run", "--prompt-file", directory + "/none.txt");
+        Path binary = Files.write(directory.resolve("binary"), new byte[] {(byte) 0xff, 0});
+        assertOneLine(1, "file is not UTF-8: promptFile=.*", "run", "--prompt-file", binary.toString());
+    }
+}
