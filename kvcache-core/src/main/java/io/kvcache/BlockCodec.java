@@ -1,98 +1,163 @@
 package io.kvcache;
 
+import io.kvcache.KvLayout.Matrix;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Reads and writes token rows of K and V inside blocks, in the order that the layout prescribes. Everything that touches
- * the elements of a block goes through here or through the offsets of {@link KvLayout}, so that an order is one thing to
- * change. Callers check ranges; a run of rows never leaves its block.
+ * Reads and writes rows of K and V where a table says that they are, in the order that the layout prescribes. Everything
+ * that touches the elements of a block goes through here or through the offsets of {@link KvLayout}, so that an order is one
+ * thing to change. Callers check ranges.
  *
  * <p>Thread-safe: it has no state; callers see to it that nobody reads rows while they are written.
  */
 final class BlockCodec {
+    // Arrays and segments have loops of their own: wrapping an array as a segment costs an object a call, which the JIT
+    // does not remove (docs/adr/0003).
     private final KvLayout layout;
+    private final KvType type;
     private final BlockMemory memory;
 
     BlockCodec(KvLayout layout, BlockMemory memory) {
         this.layout = layout;
+        this.type = layout.type();
         this.memory = memory;
     }
 
-    /** Stores rows [rows][width] of floats in native byte order from slot {@code slot} on; sources from a byte offset. */
+    /** Stores the rows of one layer from {@code position} on; sources are floats [rows][width] from an index on. */
     void write(
-            int block,
+            BlockTable table,
             int layer,
-            int slot,
+            int position,
             int rows,
-            MemorySegment keys,
-            long keysFrom,
-            MemorySegment values,
-            long valuesFrom) {
-        MemorySegment segment = memory.segment(block);
-        KvType type = layout.type();
-        long keyCount = (long) rows * layout.keyWidth(layer);
-        long valueCount = (long) rows * layout.valueWidth(layer);
-        type.encode(keys, keysFrom, keyCount, segment, keyOffset(block, layer, slot));
-        type.encode(values, valuesFrom, valueCount, segment, valueOffset(block, layer, slot));
+            float[] keys,
+            int keysFrom,
+            float[] values,
+            int valuesFrom) {
+        Matrix key = layout.keys(layer);
+        Matrix value = layout.values(layer);
+        int keyWidth = key.width();
+        int valueWidth = value.width();
+        for (int done = 0; done < rows; ) {
+            int index = table.indexOf(position + done);
+            int slot = position + done - index * layout.tokensPerBlock();
+            int run = Math.min(rows - done, layout.tokensPerBlock() - slot);
+            int block = table.block(index);
+            MemorySegment segment = memory.segment(block);
+            int keysAt = keysFrom + done * keyWidth;
+            int valuesAt = valuesFrom + done * valueWidth;
+            type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
+            type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
+            done += run;
+        }
     }
 
-    /** Loads rows from slot {@code slot} on as floats [rows][width] in native byte order; destinations from a byte offset. */
-    void read(
-            int block,
+    /** Stores the rows of one layer from {@code position} on; sources are floats [rows][width] from a byte on. */
+    void write(
+            BlockTable table,
             int layer,
-            int slot,
+            int position,
             int rows,
             MemorySegment keys,
             long keysFrom,
             MemorySegment values,
             long valuesFrom) {
-        MemorySegment segment = memory.readOnlySegment(block);
-        KvType type = layout.type();
-        long keyCount = (long) rows * layout.keyWidth(layer);
-        long valueCount = (long) rows * layout.valueWidth(layer);
-        type.decode(segment, keyOffset(block, layer, slot), keyCount, keys, keysFrom);
-        type.decode(segment, valueOffset(block, layer, slot), valueCount, values, valuesFrom);
+        Matrix key = layout.keys(layer);
+        Matrix value = layout.values(layer);
+        long keyWidth = key.width();
+        long valueWidth = value.width();
+        for (int done = 0; done < rows; ) {
+            int index = table.indexOf(position + done);
+            int slot = position + done - index * layout.tokensPerBlock();
+            int run = Math.min(rows - done, layout.tokensPerBlock() - slot);
+            int block = table.block(index);
+            MemorySegment segment = memory.segment(block);
+            long keysAt = keysFrom + done * keyWidth * Float.BYTES;
+            long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
+            type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
+            type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
+            done += run;
+        }
+    }
+
+    /** Loads the rows of one layer from {@code position} on as floats [rows][width], to an index on. */
+    void read(
+            BlockTable table,
+            int layer,
+            int position,
+            int rows,
+            float[] keys,
+            int keysFrom,
+            float[] values,
+            int valuesFrom) {
+        Matrix key = layout.keys(layer);
+        Matrix value = layout.values(layer);
+        int keyWidth = key.width();
+        int valueWidth = value.width();
+        for (int done = 0; done < rows; ) {
+            int index = table.indexOf(position + done);
+            int slot = position + done - index * layout.tokensPerBlock();
+            int run = Math.min(rows - done, layout.tokensPerBlock() - slot);
+            int block = table.block(index);
+            MemorySegment segment = memory.segment(block);
+            int keysAt = keysFrom + done * keyWidth;
+            int valuesAt = valuesFrom + done * valueWidth;
+            type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
+            type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
+            done += run;
+        }
+    }
+
+    /** Loads the rows of one layer from {@code position} on as floats [rows][width], to a byte on. */
+    void read(
+            BlockTable table,
+            int layer,
+            int position,
+            int rows,
+            MemorySegment keys,
+            long keysFrom,
+            MemorySegment values,
+            long valuesFrom) {
+        Matrix key = layout.keys(layer);
+        Matrix value = layout.values(layer);
+        long keyWidth = key.width();
+        long valueWidth = value.width();
+        for (int done = 0; done < rows; ) {
+            int index = table.indexOf(position + done);
+            int slot = position + done - index * layout.tokensPerBlock();
+            int run = Math.min(rows - done, layout.tokensPerBlock() - slot);
+            int block = table.block(index);
+            MemorySegment segment = memory.segment(block);
+            long keysAt = keysFrom + done * keyWidth * Float.BYTES;
+            long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
+            type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
+            type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
+            done += run;
+        }
     }
 
     /** Copies the first {@code slots} tokens of a block, all layers, as they are stored. */
     void copy(int source, int target, int slots) {
-        MemorySegment from = memory.readOnlySegment(source);
+        MemorySegment from = memory.segment(source);
         MemorySegment to = memory.segment(target);
-        for (int layer = 0; layer < layout.layers(); layer++) {
-            long keyBytes = slots * layout.keyRowBytes(layer);
-            long valueBytes = slots * layout.valueRowBytes(layer);
-            MemorySegment.copy(from, keyOffset(source, layer, 0), to, keyOffset(target, layer, 0), keyBytes);
-            MemorySegment.copy(from, valueOffset(source, layer, 0), to, valueOffset(target, layer, 0), valueBytes);
+        for (int i = 0; i < 2 * layout.layers(); i++) {
+            Matrix matrix = layout.matrix(i);
+            long bytes = slots * matrix.rowBytes();
+            MemorySegment.copy(from, offset(source, matrix, 0), to, offset(target, matrix, 0), bytes);
         }
     }
 
-    /** The first {@code slots} key rows of a block, for reading. */
-    MemorySegment keys(int block, int layer, int slots) {
-        return memory.readOnlySegment(block).asSlice(keyOffset(block, layer, 0), slots * layout.keyRowBytes(layer));
+    /** The first {@code slots} rows of a matrix, for reading. */
+    MemorySegment view(int block, Matrix matrix, int slots) {
+        return memory.readOnlySegment(block).asSlice(offset(block, matrix, 0), slots * matrix.rowBytes());
     }
 
-    /** The first {@code slots} value rows of a block, for reading. */
-    MemorySegment values(int block, int layer, int slots) {
-        return memory.readOnlySegment(block).asSlice(valueOffset(block, layer, 0), slots * layout.valueRowBytes(layer));
+    /** One row, writable. */
+    MemorySegment row(int block, Matrix matrix, int slot) {
+        return memory.segment(block).asSlice(offset(block, matrix, slot), matrix.rowBytes());
     }
 
-    /** One key row, writable. */
-    MemorySegment keyRow(int block, int layer, int slot) {
-        return memory.segment(block).asSlice(keyOffset(block, layer, slot), layout.keyRowBytes(layer));
-    }
-
-    /** One value row, writable. */
-    MemorySegment valueRow(int block, int layer, int slot) {
-        return memory.segment(block).asSlice(valueOffset(block, layer, slot), layout.valueRowBytes(layer));
-    }
-
-    /** Where a key row starts in the block's chunk, in bytes. */
-    long keyOffset(int block, int layer, int slot) {
-        return memory.offset(block) + layout.keyOffset(layer, slot);
-    }
-
-    /** Where a value row starts in the block's chunk, in bytes. */
-    long valueOffset(int block, int layer, int slot) {
-        return memory.offset(block) + layout.valueOffset(layer, slot);
+    /** Where a row starts in the block's chunk, in bytes. */
+    long offset(int block, Matrix matrix, int slot) {
+        return memory.offset(block) + matrix.offset(slot);
     }
 }

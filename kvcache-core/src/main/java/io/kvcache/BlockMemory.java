@@ -20,7 +20,10 @@ final class BlockMemory implements AutoCloseable {
     // needed. Blocks above that size get a chunk each.
     static final long CHUNK_BYTES = 2L << 20; // 2 MiB
 
-    /** Allocates zeroed native memory of {@code bytes}, aligned to 64; throws OutOfMemoryError when refused. */
+    // A chunk starts on a page, so that blocks of whole pages do too: they touch no page more than they need.
+    static final long CHUNK_ALIGNMENT_BYTES = 4096;
+
+    /** Allocates zeroed native memory of {@code bytes}, aligned to a page; throws OutOfMemoryError when refused. */
     @FunctionalInterface
     interface ChunkAllocator {
         MemorySegment allocate(Arena arena, long bytes);
@@ -38,7 +41,7 @@ final class BlockMemory implements AutoCloseable {
     private volatile int blocks;
 
     BlockMemory(long blockBytes, long maximumBytes) {
-        this(blockBytes, maximumBytes, (arena, bytes) -> arena.allocate(bytes, KvLayout.ALIGNMENT_BYTES));
+        this(blockBytes, maximumBytes, (arena, bytes) -> arena.allocate(bytes, CHUNK_ALIGNMENT_BYTES));
     }
 
     BlockMemory(long blockBytes, long maximumBytes, ChunkAllocator allocator) {

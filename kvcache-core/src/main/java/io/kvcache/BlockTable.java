@@ -13,6 +13,7 @@ final class BlockTable {
     //             | committed: tokens known   | reserved: writable | nothing
     // blocks      [ 0 ][ 1 ][ 2 ] ...                       [ n-1 ]   the last one reaches at most to its end
     private final int tokensPerBlock;
+    private final int shift; // log2(tokensPerBlock), or -1: a division costs as much as the rest of a look-up
     private int[] blocks = new int[16];
     private int count;
     private int[] tokens = new int[64];
@@ -27,6 +28,7 @@ final class BlockTable {
 
     BlockTable(int tokensPerBlock) {
         this.tokensPerBlock = tokensPerBlock;
+        this.shift = Integer.bitCount(tokensPerBlock) == 1 ? Integer.numberOfTrailingZeros(tokensPerBlock) : -1;
     }
 
     int length() {
@@ -55,12 +57,17 @@ final class BlockTable {
         return blocks[index];
     }
 
+    /** The index of the block that holds a position. */
+    int indexOf(int position) {
+        return shift >= 0 ? position >>> shift : position / tokensPerBlock;
+    }
+
     int blockAt(int position) {
-        return blocks[position / tokensPerBlock];
+        return blocks[indexOf(position)];
     }
 
     int slotAt(int position) {
-        return position % tokensPerBlock;
+        return position - indexOf(position) * tokensPerBlock;
     }
 
     int lastBlock() {

@@ -31,19 +31,26 @@ public final class KvLayout {
     private final KvType type;
     private final int tokensPerBlock;
     private final Shape[] shapes; // [layers]
-    private final long[] keyOffsets; // [layers], of slot 0, in bytes from the start of the block
-    private final long[] valueOffsets; // [layers], likewise
+
+    private final Matrix[]
+            matrices; // [2 * layers] in the order of the block: K of layer 0, V of layer 0, K of layer 1, ...
     private final long blockBytes;
     private final long bytesPerToken;
 
     /** K/V heads of one layer and the elements of each. */
-    private record Shape(int kvHeads, int keyHeadSize, int valueHeadSize) {
-        int keyWidth() {
-            return Math.multiplyExact(kvHeads, keyHeadSize);
-        }
+    private record Shape(int kvHeads, int keyHeadSize, int valueHeadSize) {}
 
-        int valueWidth() {
-            return Math.multiplyExact(kvHeads, valueHeadSize);
+    /**
+     * K or V of one layer inside a block.
+     *
+     * @param width elements of a row
+     * @param rowBytes bytes of a row
+     * @param offset of slot 0, in bytes from the start of the block
+     */
+    record Matrix(int width, long rowBytes, long offset) {
+        /** Where the row of a slot starts, in bytes from the start of the block. */
+        long offset(int slot) {
+            return offset + slot * rowBytes;
         }
     }
 
@@ -51,19 +58,24 @@ public final class KvLayout {
         this.type = type;
         this.tokensPerBlock = tokensPerBlock;
         this.shapes = shapes;
-        this.keyOffsets = new long[shapes.length];
-        this.valueOffsets = new long[shapes.length];
+        this.matrices = new Matrix[2 * shapes.length];
         long offset = 0;
         long perToken = 0;
-        for (int layer = 0; layer < shapes.length; layer++) {
-            keyOffsets[layer] = offset;
-            offset = Math.addExact(offset, matrixBytes(shapes[layer].keyWidth()));
-            valueOffsets[layer] = offset;
-            offset = Math.addExact(offset, matrixBytes(shapes[layer].valueWidth()));
-            perToken += keyRowBytes(layer) + valueRowBytes(layer);
+        for (int i = 0; i < matrices.length; i++) {
+            Shape shape = shapes[i / 2];
+            int headSize = i % 2 == 0 ? shape.keyHeadSize : shape.valueHeadSize;
+            int width = Math.multiplyExact(shape.kvHeads, headSize);
+            matrices[i] = new Matrix(width, (long) width * type.bytes(), offset);
+            long bytes = Math.multiplyExact(matrices[i].rowBytes, tokensPerBlock);
+            offset = Math.addExact(offset, alignedBytes(bytes));
+            perToken += matrices[i].rowBytes;
         }
         this.blockBytes = offset;
         this.bytesPerToken = perToken;
+    }
+
+    private static long alignedBytes(long bytes) {
+        return Math.addExact(bytes, -bytes & (ALIGNMENT_BYTES - 1));
     }
 
     /**
@@ -139,7 +151,7 @@ public final class KvLayout {
      * @return elements
      */
     public int keyWidth(int layer) {
-        return shape(layer).keyWidth();
+        return keys(layer).width;
     }
 
     /**
@@ -149,7 +161,7 @@ public final class KvLayout {
      * @return elements
      */
     public int valueWidth(int layer) {
-        return shape(layer).valueWidth();
+        return values(layer).width;
     }
 
     /**
@@ -159,7 +171,7 @@ public final class KvLayout {
      * @return bytes
      */
     public long keyRowBytes(int layer) {
-        return (long) keyWidth(layer) * type.bytes();
+        return keys(layer).rowBytes;
     }
 
     /**
@@ -169,7 +181,7 @@ public final class KvLayout {
      * @return bytes
      */
     public long valueRowBytes(int layer) {
-        return (long) valueWidth(layer) * type.bytes();
+        return values(layer).rowBytes;
     }
 
     /**
@@ -180,7 +192,7 @@ public final class KvLayout {
      * @return bytes from the start of the block
      */
     public long keyOffset(int layer, int slot) {
-        return keyOffsets[checkLayer(layer)] + checkSlot(slot) * keyRowBytes(layer);
+        return keys(layer).offset(checkSlot(slot));
     }
 
     /**
@@ -191,7 +203,7 @@ public final class KvLayout {
      * @return bytes from the start of the block
      */
     public long valueOffset(int layer, int slot) {
-        return valueOffsets[checkLayer(layer)] + checkSlot(slot) * valueRowBytes(layer);
+        return values(layer).offset(checkSlot(slot));
     }
 
     /**
@@ -228,6 +240,21 @@ public final class KvLayout {
                 + " bytesPerToken=" + bytesPerToken + " blockBytes=" + blockBytes + "]";
     }
 
+    /** The keys of a layer. */
+    Matrix keys(int layer) {
+        return matrices[2 * checkLayer(layer)];
+    }
+
+    /** The values of a layer. */
+    Matrix values(int layer) {
+        return matrices[2 * checkLayer(layer) + 1];
+    }
+
+    /** Keys or values by their place in the block, 0 to 2 x layers, exclusive. */
+    Matrix matrix(int index) {
+        return matrices[index];
+    }
+
     private Shape shape(int layer) {
         return shapes[checkLayer(layer)];
     }
@@ -244,11 +271,6 @@ public final class KvLayout {
             throw new IndexOutOfBoundsException("no such slot: slot=" + slot + " tokensPerBlock=" + tokensPerBlock);
         }
         return slot;
-    }
-
-    private long matrixBytes(int width) {
-        long bytes = Math.multiplyExact(Math.multiplyExact((long) width, type.bytes()), tokensPerBlock);
-        return Math.addExact(bytes, -bytes & (ALIGNMENT_BYTES - 1));
     }
 
     /**

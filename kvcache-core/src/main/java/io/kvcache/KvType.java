@@ -1,5 +1,6 @@
 package io.kvcache;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
@@ -15,8 +16,18 @@ public enum KvType {
     /** IEEE 754 binary32: what was written comes back bit for bit. */
     F32(4) {
         @Override
+        void encode(float[] source, int from, int count, MemorySegment block, long offset) {
+            MemorySegment.copy(source, from, block, JAVA_FLOAT, offset, count);
+        }
+
+        @Override
         void encode(MemorySegment source, long from, long count, MemorySegment block, long offset) {
             MemorySegment.copy(source, from, block, offset, count * Float.BYTES);
+        }
+
+        @Override
+        void decode(MemorySegment block, long offset, int count, float[] destination, int from) {
+            MemorySegment.copy(block, JAVA_FLOAT, offset, destination, from, count);
         }
 
         @Override
@@ -28,10 +39,24 @@ public enum KvType {
     /** IEEE 754 binary16: rounds to nearest, ties to even; what exceeds 65,504 becomes infinite. */
     F16(2) {
         @Override
+        void encode(float[] source, int from, int count, MemorySegment block, long offset) {
+            for (int i = 0; i < count; i++) {
+                block.set(JAVA_SHORT, offset + (long) i * Short.BYTES, Float.floatToFloat16(source[from + i]));
+            }
+        }
+
+        @Override
         void encode(MemorySegment source, long from, long count, MemorySegment block, long offset) {
             for (long i = 0; i < count; i++) {
                 float element = source.get(JAVA_FLOAT_UNALIGNED, from + i * Float.BYTES);
                 block.set(JAVA_SHORT, offset + i * Short.BYTES, Float.floatToFloat16(element));
+            }
+        }
+
+        @Override
+        void decode(MemorySegment block, long offset, int count, float[] destination, int from) {
+            for (int i = 0; i < count; i++) {
+                destination[from + i] = Float.float16ToFloat(block.get(JAVA_SHORT, offset + (long) i * Short.BYTES));
             }
         }
 
@@ -59,9 +84,15 @@ public enum KvType {
         return bytes;
     }
 
-    /** Stores {@code count} floats of {@code source}, beginning with byte {@code from}, at a byte offset. */
+    /** Stores {@code count} floats, from an index of {@code source} on, at a byte offset of {@code block}. */
+    abstract void encode(float[] source, int from, int count, MemorySegment block, long offset);
+
+    /** Stores {@code count} floats, from a byte of {@code source} on, at a byte offset of {@code block}. */
     abstract void encode(MemorySegment source, long from, long count, MemorySegment block, long offset);
 
-    /** Loads {@code count} elements at a byte offset as floats into {@code destination}, beginning with byte {@code from}. */
+    /** Loads {@code count} elements at a byte offset of {@code block} as floats, from an index of {@code destination} on. */
+    abstract void decode(MemorySegment block, long offset, int count, float[] destination, int from);
+
+    /** Loads {@code count} elements at a byte offset of {@code block} as floats, from a byte of {@code destination} on. */
     abstract void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from);
 }

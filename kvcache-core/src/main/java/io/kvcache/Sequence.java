@@ -224,14 +224,10 @@ public final class Sequence implements AutoCloseable {
      * @param valuesFrom index of the first of them
      */
     public void write(int layer, int position, int rows, float[] keys, int keysFrom, float[] values, int valuesFrom) {
-        write(
-                layer,
-                position,
-                rows,
-                MemorySegment.ofArray(keys),
-                (long) keysFrom * Float.BYTES,
-                MemorySegment.ofArray(values),
-                (long) valuesFrom * Float.BYTES);
+        BlockTable current = checkReserved(position, rows);
+        checkRange(keys, keysFrom, rows, pool.layout.keyWidth(layer));
+        checkRange(values, valuesFrom, rows, pool.layout.valueWidth(layer));
+        pool.codec.write(current, layer, position, rows, keys, keysFrom, values, valuesFrom);
     }
 
     /**
@@ -254,19 +250,9 @@ public final class Sequence implements AutoCloseable {
             MemorySegment values,
             long valuesFrom) {
         BlockTable current = checkReserved(position, rows);
-        long keyBytes = (long) Float.BYTES * pool.layout.keyWidth(layer);
-        long valueBytes = (long) Float.BYTES * pool.layout.valueWidth(layer);
-        Objects.checkFromIndexSize(keysFrom, rows * keyBytes, keys.byteSize());
-        Objects.checkFromIndexSize(valuesFrom, rows * valueBytes, values.byteSize());
-        for (int done = 0; done < rows; ) {
-            int slot = current.slotAt(position + done);
-            int run = Math.min(rows - done, pool.layout.tokensPerBlock() - slot);
-            int block = current.blockAt(position + done);
-            long keysAt = keysFrom + done * keyBytes;
-            long valuesAt = valuesFrom + done * valueBytes;
-            pool.codec.write(block, layer, slot, run, keys, keysAt, values, valuesAt);
-            done += run;
-        }
+        checkRange(keys, keysFrom, rows, pool.layout.keyWidth(layer));
+        checkRange(values, valuesFrom, rows, pool.layout.valueWidth(layer));
+        pool.codec.write(current, layer, position, rows, keys, keysFrom, values, valuesFrom);
     }
 
     /**
@@ -279,7 +265,7 @@ public final class Sequence implements AutoCloseable {
      */
     public MemorySegment keyRow(int layer, int position) {
         BlockTable current = checkReserved(position, 1);
-        return guarded(pool.codec.keyRow(current.blockAt(position), layer, current.slotAt(position)));
+        return guarded(pool.codec.row(current.blockAt(position), pool.layout.keys(layer), current.slotAt(position)));
     }
 
     /**
@@ -291,7 +277,7 @@ public final class Sequence implements AutoCloseable {
      */
     public MemorySegment valueRow(int layer, int position) {
         BlockTable current = checkReserved(position, 1);
-        return guarded(pool.codec.valueRow(current.blockAt(position), layer, current.slotAt(position)));
+        return guarded(pool.codec.row(current.blockAt(position), pool.layout.values(layer), current.slotAt(position)));
     }
 
     /**
@@ -347,7 +333,7 @@ public final class Sequence implements AutoCloseable {
      */
     public MemorySegment keys(int layer, int block) {
         BlockTable current = checkBlock(block);
-        return guarded(pool.codec.keys(current.block(block), layer, current.slots(block)));
+        return guarded(pool.codec.view(current.block(block), pool.layout.keys(layer), current.slots(block)));
     }
 
     /**
@@ -359,7 +345,7 @@ public final class Sequence implements AutoCloseable {
      */
     public MemorySegment values(int layer, int block) {
         BlockTable current = checkBlock(block);
-        return guarded(pool.codec.values(current.block(block), layer, current.slots(block)));
+        return guarded(pool.codec.view(current.block(block), pool.layout.values(layer), current.slots(block)));
     }
 
     /**
@@ -381,7 +367,7 @@ public final class Sequence implements AutoCloseable {
      */
     public long keyOffset(int layer, int position) {
         BlockTable current = checkReadable(position, 1);
-        return pool.codec.keyOffset(current.blockAt(position), layer, current.slotAt(position));
+        return pool.codec.offset(current.blockAt(position), pool.layout.keys(layer), current.slotAt(position));
     }
 
     /**
@@ -393,7 +379,7 @@ public final class Sequence implements AutoCloseable {
      */
     public long valueOffset(int layer, int position) {
         BlockTable current = checkReadable(position, 1);
-        return pool.codec.valueOffset(current.blockAt(position), layer, current.slotAt(position));
+        return pool.codec.offset(current.blockAt(position), pool.layout.values(layer), current.slotAt(position));
     }
 
     /**
@@ -459,14 +445,10 @@ public final class Sequence implements AutoCloseable {
      * @param valuesFrom index of the first of them
      */
     public void gather(int layer, int position, int rows, float[] keys, int keysFrom, float[] values, int valuesFrom) {
-        gather(
-                layer,
-                position,
-                rows,
-                MemorySegment.ofArray(keys),
-                (long) keysFrom * Float.BYTES,
-                MemorySegment.ofArray(values),
-                (long) valuesFrom * Float.BYTES);
+        BlockTable current = checkReadable(position, rows);
+        checkRange(keys, keysFrom, rows, pool.layout.keyWidth(layer));
+        checkRange(values, valuesFrom, rows, pool.layout.valueWidth(layer));
+        pool.codec.read(current, layer, position, rows, keys, keysFrom, values, valuesFrom);
     }
 
     /**
@@ -489,19 +471,9 @@ public final class Sequence implements AutoCloseable {
             MemorySegment values,
             long valuesFrom) {
         BlockTable current = checkReadable(position, rows);
-        long keyBytes = (long) Float.BYTES * pool.layout.keyWidth(layer);
-        long valueBytes = (long) Float.BYTES * pool.layout.valueWidth(layer);
-        Objects.checkFromIndexSize(keysFrom, rows * keyBytes, keys.byteSize());
-        Objects.checkFromIndexSize(valuesFrom, rows * valueBytes, values.byteSize());
-        for (int done = 0; done < rows; ) {
-            int slot = current.slotAt(position + done);
-            int run = Math.min(rows - done, pool.layout.tokensPerBlock() - slot);
-            int block = current.blockAt(position + done);
-            long keysAt = keysFrom + done * keyBytes;
-            long valuesAt = valuesFrom + done * valueBytes;
-            pool.codec.read(block, layer, slot, run, keys, keysAt, values, valuesAt);
-            done += run;
-        }
+        checkRange(keys, keysFrom, rows, pool.layout.keyWidth(layer));
+        checkRange(values, valuesFrom, rows, pool.layout.valueWidth(layer));
+        pool.codec.read(current, layer, position, rows, keys, keysFrom, values, valuesFrom);
     }
 
     // ---- change the table ----
@@ -599,6 +571,15 @@ public final class Sequence implements AutoCloseable {
                     + " rows=" + rows + " length=" + current.length() + " reserved=" + current.reserved());
         }
         return current;
+    }
+
+    private void checkRange(float[] floats, int from, int rows, int width) {
+        Objects.checkFromIndexSize((long) from, (long) rows * width, floats.length);
+    }
+
+    private void checkRange(MemorySegment floats, long from, int rows, int width) {
+        long bytes = (long) rows * width * Float.BYTES;
+        Objects.checkFromIndexSize(from, bytes, floats.byteSize());
     }
 
     private BlockTable checkReadable(int position, int rows) {

@@ -16,8 +16,8 @@ import java.nio.charset.StandardCharsets;
 final class GgufCursor {
     /*
      * Whatever a header makes this reader keep or build is in proportion to the header's bytes or to a count, so two
-     * limits bound the memory that a hostile (perhaps sparse) file can claim. Both are far above real files: a
-     * vocabulary of 262,144 pieces with its merges takes about 30 MiB and 600,000 elements.
+     * limits bound the memory that a hostile (perhaps sparse) file can claim. Both are far above real files,
+     * whose vocabularies have some hundred thousand pieces and take some tens of MiB.
      */
     static final long MAXIMUM_HEADER_BYTES = 128L << 20;
 

@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class TokenizerTest {
     private static final String EMOJI = "\uD83D\uDE00";
@@ -172,6 +173,21 @@ final class TokenizerTest {
         Tokenizer tokenizer = TokenizerModel.withControls().plain().bytes().build();
         assertArrayEquals(
                 "<s></s><unk>".chars().map(character -> 3 + character).toArray(), tokenizer.encode("<s></s><unk>"));
+    }
+
+    /** Joining may lead up to a control piece, an unknown one or one that is not in use, but not to it. */
+    @ParameterizedTest
+    @ValueSource(ints = {2, 3, 4, 5})
+    void shouldJoinNormalPiecesOnly(int type) throws IOException {
+        Tokenizer tokenizer = TokenizerModel.withControls()
+                .plain()
+                .normal("a", -2)
+                .normal("b", -3)
+                .normal("ab", -1)
+                .piece("abc", 0, type)
+                .piece("c", 0, type)
+                .build();
+        assertArrayEquals(new int[] {5, 0}, tokenizer.encode("abc"));
     }
 
     @Test
