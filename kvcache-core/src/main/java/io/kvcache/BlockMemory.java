@@ -111,6 +111,10 @@ final class BlockMemory implements AutoCloseable {
      * @throws BlockMemoryException if native memory is refused; chunks allocated so far stay
      */
     synchronized void ensure(int wanted) {
+        if (wanted > maximumBlocks) {
+            throw new IllegalArgumentException(
+                    "more blocks than the limit allows: wanted=" + wanted + " maximumBlocks=" + maximumBlocks);
+        }
         while (blocks < wanted) {
             int count = Math.min(placeMask + 1, maximumBlocks - blocks);
             MemorySegment chunk = allocate(count * blockBytes);

@@ -53,6 +53,7 @@ final class BlockMemoryTest {
             assertEquals(3, memory.maximumBlocks());
             memory.ensure(3);
             assertEquals(3L << 20, memory.allocatedBytes());
+            assertRefused("more blocks than the limit allows: wanted=4 maximumBlocks=3", () -> memory.ensure(4));
         }
     }
 

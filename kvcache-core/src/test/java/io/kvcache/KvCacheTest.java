@@ -57,6 +57,32 @@ final class KvCacheTest {
     }
 
     @Test
+    void shouldKeepBookkeepingBelow192BytesABlock() {
+        int blocks = 1_000_000;
+        KvLayout layout = KvLayout.builder()
+                .layers(1)
+                .kvHeads(1)
+                .headSize(1)
+                .tokensPerBlock(1)
+                .build();
+        KvCache cache = caches.of(layout, blocks);
+        try (Sequence sequence = cache.namespace("a").open(new int[1])) {
+            long before = heapBytesInUse();
+            append(sequence, blocks);
+            long tokenBytes = 2L * blocks * Integer.BYTES; // their array, and what doubling it has left over
+            long perBlock = (heapBytesInUse() - before - tokenBytes) / blocks;
+            assertTrue(perBlock < 192, () -> "bytes a block: " + perBlock);
+            assertEquals(blocks, sequence.length());
+        }
+    }
+
+    private static long heapBytesInUse() {
+        System.gc();
+        Runtime runtime = Runtime.getRuntime();
+        return runtime.totalMemory() - runtime.freeMemory();
+    }
+
+    @Test
     void shouldCountWhatIsInUse() {
         KvCache cache = caches.of(LAYOUT, 10);
         try (Sequence sequence = cache.namespace("a").open(new int[1])) {

@@ -116,6 +116,32 @@ final class SequenceTest {
         }
     }
 
+    @Test
+    void shouldStayUsableWhenTheSystemRefusesMemory() {
+        boolean[] refuse = {false};
+        SequencePool pool = new SequencePool(LAYOUT, new BlockMemory(1 << 20, 8 << 20, (arena, bytes) -> {
+            if (refuse[0]) {
+                throw new OutOfMemoryError("Cannot allocate");
+            }
+            return arena.allocate(bytes, 64);
+        }));
+        try (Sequence sequence = pool.open("test", 1)) {
+            append(sequence, 1, 2, 3, 4, 5); // two blocks: one chunk
+            refuse[0] = true;
+            long version = sequence.tableVersion();
+            assertThrows(BlockMemoryException.class, () -> sequence.tryReserve(8));
+            assertEquals(version, sequence.tableVersion());
+            assertEquals(0, sequence.reserved());
+            append(sequence, 6, 7, 8);
+            refuse[0] = false;
+            append(sequence, 9);
+            assertTokens(sequence, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+            pool.verify();
+        }
+        assertEquals(0, pool.stats().usedBlocks());
+        pool.close();
+    }
+
     // ---- write ----
 
     @ParameterizedTest
