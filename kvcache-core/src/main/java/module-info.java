@@ -4,6 +4,7 @@
  * <p>Needs no JVM flags.
  */
 module io.kvcache {
+    requires transitive org.agrona;
     requires static transitive org.jspecify;
 
     exports io.kvcache;

@@ -43,17 +43,18 @@ public class BlockPoolBenchmark {
                 .tokensPerBlock(1)
                 .build();
         BlockMemory memory = new BlockMemory(layout.blockBytes(), BLOCKS * layout.blockBytes());
-        sequences = new SequencePool(layout, memory);
+        sequences = KvCache.builder(layout).sequencesOver(memory);
         memory.ensure(BLOCKS);
         synchronized (sequences.lock) {
             for (int i = 0; i < BLOCKS; i++) {
                 sequences.blocks.allocate(BlockPool.NONE);
             }
             for (int block = 0; block < BLOCKS; block += 2) {
-                sequences.blocks.release(block);
+                free(block);
             }
         }
-        sequence = sequences.open("bench", 1);
+        sequence = sequences.open(
+                sequences.newPartition("bench", NamespaceOptions.DEFAULT), new int[1], OpenOptions.DEFAULT);
     }
 
     /** Frees the memory. */
@@ -75,9 +76,14 @@ public class BlockPoolBenchmark {
             block = sequences.blocks.allocate(BlockPool.NONE);
         }
         synchronized (sequences.lock) {
-            sequences.blocks.release(block);
+            free(block);
         }
         return block;
+    }
+
+    private void free(int block) {
+        sequences.blocks.release(block);
+        sequences.blocks.free(block);
     }
 
     /**

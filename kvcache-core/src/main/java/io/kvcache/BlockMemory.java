@@ -99,6 +99,11 @@ final class BlockMemory implements AutoCloseable {
         return (block & placeMask) * blockBytes;
     }
 
+    /** Overwrites a block with zeros. */
+    void clear(int block) {
+        segment(block).asSlice(offset(block), blockBytes).fill((byte) 0);
+    }
+
     /** Whether {@code next} starts in memory where {@code block} ends. */
     boolean adjacent(int block, int next) {
         return next == block + 1 && (next & placeMask) != 0;
@@ -117,13 +122,13 @@ final class BlockMemory implements AutoCloseable {
         }
         while (blocks < wanted) {
             int count = Math.min(placeMask + 1, maximumBlocks - blocks);
-            MemorySegment chunk = allocate(count * blockBytes);
             int index = blocks >>> chunkShift;
-            if (index == chunks.length) {
+            if (index >= readOnlyChunks.length) {
                 int capacity = Math.max(8, index * 2);
                 chunks = Arrays.copyOf(chunks, capacity);
                 readOnlyChunks = Arrays.copyOf(readOnlyChunks, capacity);
             }
+            MemorySegment chunk = allocate(count * blockBytes);
             chunks[index] = chunk;
             readOnlyChunks[index] = chunk.asReadOnly();
             blocks += count;
@@ -141,9 +146,22 @@ final class BlockMemory implements AutoCloseable {
         }
     }
 
-    /** Frees all memory; every view of it throws from then on. */
+    /**
+     * Frees all memory; every view of it throws from then on. A second call does nothing.
+     *
+     * @throws IllegalStateException if native code is reading or writing a view; the memory stays
+     */
     @Override
     public void close() {
-        arena.close();
+        if (!arena.scope().isAlive()) {
+            return;
+        }
+        try {
+            arena.close();
+        } catch (IllegalStateException e) {
+            throw new IllegalStateException(
+                    "memory is in use by native code, close again when it is done: allocatedBytes=" + allocatedBytes(),
+                    e);
+        }
     }
 }

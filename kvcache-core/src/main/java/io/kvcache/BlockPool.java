@@ -3,8 +3,10 @@ package io.kvcache;
 import java.util.Arrays;
 
 /**
- * Counts the references to every block and hands out free ones. Allocation, retain and release are O(1) and make no
+ * Counts the references to every block and hands out free ones. Allocate, retain, release and free are O(1) and make no
  * garbage; the arrays grow with the blocks in use, not with the maximum.
+ *
+ * <p>A block without references is not free yet: it may stay cached. Whoever drops the last reference decides.
  *
  * <p>Not thread-safe: guarded by the lock of the {@link SequencePool} that owns it.
  */
@@ -22,6 +24,7 @@ final class BlockPool {
 
     private static final int SENTINEL = 0;
     private static final int FIRST_CAPACITY = 64;
+    private static final int FREE = -1; // in place of a count of references
 
     private final BlockMemory memory;
     private int[] references = new int[FIRST_CAPACITY];
@@ -34,7 +37,7 @@ final class BlockPool {
         this.memory = memory;
     }
 
-    /** Blocks that somebody holds. */
+    /** Blocks that are not free: held by somebody, or cached. */
     int used() {
         return created - free;
     }
@@ -57,7 +60,7 @@ final class BlockPool {
      */
     int allocate(int after) {
         int block = after == NONE ? NONE : after + 1;
-        if (block != NONE && block < created && references[block + 1] == 0) {
+        if (block != NONE && block < created && references[block + 1] == FREE) {
             unlink(block + 1);
         } else if (free > 0 && (block != created || created == memory.blocks())) {
             block = next[SENTINEL] - 1;
@@ -71,40 +74,65 @@ final class BlockPool {
         return block;
     }
 
-    /** Adds a reference. */
+    /** Adds a reference to a block that is held or cached. */
     void retain(int block) {
-        checkUsed(block);
+        checkNotFree(block);
         references[block + 1] = Math.incrementExact(references[block + 1]);
     }
 
-    /** Drops a reference; the last one frees the block. */
-    void release(int block) {
-        checkUsed(block);
-        if (--references[block + 1] == 0) {
-            link(block + 1);
+    /** Drops a reference and returns how many are left. With none left, the caller keeps the block cached or frees it. */
+    int release(int block) {
+        checkNotFree(block);
+        if (references[block + 1] == 0) {
+            throw new IllegalStateException("block is not referenced: block=" + block);
         }
+        return --references[block + 1];
     }
 
-    /** References to a block that is in use. */
+    /** Frees a block that has no references left. */
+    void free(int block) {
+        checkNotFree(block);
+        if (references[block + 1] != 0) {
+            throw new IllegalStateException(
+                    "block is still referenced: block=" + block + " references=" + references[block + 1]);
+        }
+        references[block + 1] = FREE;
+        link(block + 1);
+    }
+
+    /** References to a block that is held or cached. */
     int references(int block) {
-        checkUsed(block);
+        checkNotFree(block);
         return references[block + 1];
     }
 
-    private void checkUsed(int block) {
-        if (block < 0 || block >= created || references[block + 1] == 0) {
+    private void checkNotFree(int block) {
+        if (block < 0 || block >= created || references[block + 1] == FREE) {
             throw new IllegalStateException("block is not in use: block=" + block + " created=" + created);
         }
     }
 
-    private int create() {
-        int entry = created + 1;
-        if (entry == references.length) {
-            int capacity = (int) Math.min(entry * 2L, memory.maximumBlocks() + 1L);
-            references = Arrays.copyOf(references, capacity);
-            next = Arrays.copyOf(next, capacity);
+    /**
+     * Makes room in the arrays, so that handing out more blocks cannot fail half-way.
+     *
+     * @return blocks that there is room for at least
+     */
+    int prepare(int more) {
+        int wanted = (int) Math.min(created + (long) more, memory.maximumBlocks());
+        if (wanted >= references.length) {
+            int capacity =
+                    (int) Math.min(Math.max(wanted + 1L, references.length * 3L / 2), memory.maximumBlocks() + 1L);
+            int[] grownReferences = Arrays.copyOf(references, capacity);
+            int[] grownNext = Arrays.copyOf(next, capacity);
             previous = Arrays.copyOf(previous, capacity);
+            next = grownNext;
+            references = grownReferences;
         }
+        return wanted;
+    }
+
+    private int create() {
+        prepare(1);
         return created++;
     }
 
@@ -124,28 +152,25 @@ final class BlockPool {
     }
 
     /**
-     * Checks the pool against the references that its users hold.
+     * Checks the pool against what its users hold.
      *
      * @param held [at least created blocks] references to each block as counted by walking over all holders
+     * @param cached [at least created blocks] whether a block without references is kept
      * @throws IllegalStateException naming the first broken rule
      */
-    void verify(int[] held) {
+    void verify(int[] held, boolean[] cached) {
         require(created <= memory.blocks(), "created blocks have memory", created, memory.blocks());
         int listed = 0;
         for (int entry = next[SENTINEL]; entry != SENTINEL; entry = next[entry]) {
-            require(references[entry] == 0, "a listed block is free", entry - 1, references[entry]);
+            require(references[entry] == FREE, "a listed block is free", entry - 1, references[entry]);
             require(previous[next[entry]] == entry, "links agree in both directions", entry - 1, next[entry] - 1);
             require(++listed <= free, "the free list ends", listed, free);
         }
         require(listed == free, "every free block is listed", listed, free);
         for (int block = 0; block < created; block++) {
-            require(references[block + 1] == held[block], "references are held", references[block + 1], held[block]);
+            int expected = held[block] == 0 && !cached[block] ? FREE : held[block];
+            require(references[block + 1] == expected, "references are held", references[block + 1], expected);
         }
-        int unreferenced = 0;
-        for (int block = 0; block < created; block++) {
-            unreferenced += references[block + 1] == 0 ? 1 : 0;
-        }
-        require(unreferenced == free, "unreferenced blocks are free", unreferenced, free);
     }
 
     private static void require(boolean holds, String rule, int left, int right) {

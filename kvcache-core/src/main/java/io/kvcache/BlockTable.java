@@ -1,6 +1,8 @@
 package io.kvcache;
 
 import java.util.Arrays;
+import org.agrona.collections.IntArrayList;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which block holds each position of a sequence, which tokens are committed and how many slots are reserved behind them.
@@ -21,6 +23,16 @@ final class BlockTable {
     private int reserved;
     private long version;
 
+    // The first blocks were published, below this root. Whether they still are is for the prefix cache to say.
+    private @Nullable PrefixRoot root;
+    private int published;
+    private boolean publishes;
+    private int label;
+    private Retention retention = Retention.DEFAULT; // of what it publishes
+    private double life; // the part of its time to live that jitter leaves
+
+    private final IntArrayList toClear = new IntArrayList();
+
     // Whether the block that holds position length is known to have no other holder. It lets reserve do without the
     // lock while a block fills; only a fork of this very sequence can share it, and truncate may fall back on a shared
     // one.
@@ -31,8 +43,70 @@ final class BlockTable {
         this.shift = Integer.bitCount(tokensPerBlock) == 1 ? Integer.numberOfTrailingZeros(tokensPerBlock) : -1;
     }
 
+    /** Starts a table without blocks. */
+    void open(PrefixRoot newRoot, boolean newPublishes, int newLabel, Retention newRetention, double newLife) {
+        root = newRoot;
+        publishes = newPublishes;
+        label = newLabel;
+        retention = newRetention;
+        life = newLife;
+    }
+
+    /**
+     * Takes over a prefix that is cached: its blocks have been appended; the last one may match only in part. There is room for
+     * its tokens.
+     */
+    void adopt(int[] prompt, int matched) {
+        published = matched / tokensPerBlock;
+        System.arraycopy(prompt, 0, tokens, 0, matched);
+        length = matched;
+        ownsTail = false;
+    }
+
     int length() {
         return length;
+    }
+
+    PrefixRoot root() {
+        if (root == null) {
+            throw new IllegalStateException("table is not open");
+        }
+        return root;
+    }
+
+    int label() {
+        return label;
+    }
+
+    Retention retention() {
+        return retention;
+    }
+
+    double life() {
+        return life;
+    }
+
+    /** How many of the first blocks have been published. */
+    int published() {
+        return published;
+    }
+
+    /** Whether there are full blocks that could be published. */
+    boolean canPublish() {
+        return publishes && published < length / tokensPerBlock;
+    }
+
+    void stopPublishing() {
+        publishes = false;
+    }
+
+    void advancePublished() {
+        published++;
+    }
+
+    /** The tokens, as many as the length says. */
+    int[] tokens() {
+        return tokens;
     }
 
     int reserved() {
@@ -95,7 +169,8 @@ final class BlockTable {
         }
     }
 
-    private void prepareTokens(int tokenCount) {
+    /** Makes room for more tokens. */
+    void prepareTokens(int tokenCount) {
         if (tokenCount > tokens.length) {
             tokens = Arrays.copyOf(tokens, grown(tokens.length, tokenCount));
         }
@@ -110,8 +185,8 @@ final class BlockTable {
         version++;
     }
 
-    void replaceLast(int block) {
-        blocks[count - 1] = block;
+    void replace(int index, int block) {
+        blocks[index] = block;
         version++;
     }
 
@@ -146,6 +221,7 @@ final class BlockTable {
     void truncate(int newLength) {
         length = newLength;
         reserved = 0;
+        published = Math.min(published, newLength / tokensPerBlock);
         ownsTail = false;
     }
 
@@ -154,14 +230,32 @@ final class BlockTable {
         ownsTail = false;
     }
 
+    /** Becomes equal to another table; there is room for its blocks and tokens. */
     void copyFrom(BlockTable other) {
-        prepare(other.count);
-        prepareTokens(other.length);
         System.arraycopy(other.blocks, 0, blocks, 0, other.count);
         System.arraycopy(other.tokens, 0, tokens, 0, other.length);
         count = other.count;
         length = other.length;
+        open(other.root(), other.publishes, other.label, other.retention, other.life);
+        published = other.published;
         version++;
+    }
+
+    /** Notes a block that holds what nobody may read. */
+    void mustClear(int block) {
+        toClear.pushInt(block);
+    }
+
+    /** Takes a block that was noted, or {@link BlockPool#NONE}. */
+    int takeToClear() {
+        return toClear.isEmpty() ? BlockPool.NONE : toClear.popInt();
+    }
+
+    /** Ends a table without blocks, to be opened again for another sequence. */
+    void close() {
+        truncate(0);
+        root = null;
+        retention = Retention.DEFAULT;
     }
 
     int[] toArray() {
@@ -176,6 +270,7 @@ final class BlockTable {
     void verify() {
         require(length >= 0 && reserved >= 0, "length and reserved are not negative", length, reserved);
         require(count == Math.ceilDiv(reach(), tokensPerBlock), "less than one block is wasted", count, reach());
+        require(published <= length / tokensPerBlock, "only full blocks are published", published, length);
     }
 
     private void require(boolean holds, String rule, int left, int right) {

@@ -6,14 +6,27 @@ package io.kvcache;
  * <p>Thread-safe: immutable.
  *
  * @param openSequences sequences that are open
- * @param usedBlocks blocks that at least one sequence holds
- * @param allocatedBlocks blocks that have native memory, used or free
+ * @param usedBlocks blocks that sequences or pins hold
+ * @param cachedBlocks blocks that nobody holds, kept for prompts that begin with the same tokens
+ * @param allocatedBlocks blocks that have native memory: used, cached or free
  * @param maximumBlocks blocks that {@code maximumBytes} allows
  * @param blockBytes size of a block
  * @param maximumBytes the limit that the cache was built with
+ * @param pinnedBlocks blocks that namespaces pin, among the used ones
+ * @param evictedBlocks cached blocks given up for room, since the cache was built
+ * @param expiredBlocks blocks whose time had come, since the cache was built
  */
 public record CacheStats(
-        int openSequences, int usedBlocks, int allocatedBlocks, int maximumBlocks, long blockBytes, long maximumBytes) {
+        int openSequences,
+        int usedBlocks,
+        int cachedBlocks,
+        int allocatedBlocks,
+        int maximumBlocks,
+        long blockBytes,
+        long maximumBytes,
+        int pinnedBlocks,
+        long evictedBlocks,
+        long expiredBlocks) {
     /**
      * Returns the memory of the blocks in use.
      *

@@ -1,8 +1,13 @@
 package io.kvcache;
 
+import java.security.SecureRandom;
 import java.util.List;
 import java.util.Objects;
+import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentHashMap;
+import org.agrona.concurrent.Agent;
+import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.SystemNanoClock;
 
 /**
  * The keys and values of many sequences of one model, in paged off-heap memory.
@@ -24,13 +29,15 @@ import java.util.concurrent.ConcurrentHashMap;
  * <p>Thread-safe. A {@link Sequence} belongs to one thread at a time.
  */
 public final class KvCache implements AutoCloseable {
+    private static final int MAINTENANCE_LIMIT = 256;
+
     private final KvLayout layout;
     private final SequencePool sequences;
     private final ConcurrentHashMap<String, Namespace> namespaces = new ConcurrentHashMap<>();
 
-    private KvCache(KvLayout layout, BlockMemory memory) {
+    private KvCache(KvLayout layout, SequencePool sequences) {
         this.layout = layout;
-        this.sequences = new SequencePool(layout, memory);
+        this.sequences = sequences;
     }
 
     /**
@@ -53,13 +60,74 @@ public final class KvCache implements AutoCloseable {
     }
 
     /**
-     * Returns the partition with a name; it comes into being with the first call.
+     * Returns the partition with a name; it comes into being with the first call, and stays as long as the cache.
      *
      * @param name any string
      * @return the partition, the same for equal names
      */
     public Namespace namespace(String name) {
-        return namespaces.computeIfAbsent(name, newName -> new Namespace(newName, sequences));
+        Namespace present = namespaces.get(name);
+        return present != null ? present : make(name, NamespaceOptions.DEFAULT);
+    }
+
+    /**
+     * Returns the partition with a name; it comes into being with the first call, which fixes its options.
+     *
+     * @param name any string
+     * @param options floor, ceiling, budget for pins and default retention
+     * @return the partition, the same for equal names
+     * @throws IllegalArgumentException if the cache is too small for the floor beside those of other namespaces, or the ceiling
+     *     for one block
+     * @throws IllegalStateException if the partition is there with other options
+     */
+    public Namespace namespace(String name, NamespaceOptions options) {
+        Namespace namespace = make(name, options);
+        if (!namespace.options().equals(options)) {
+            throw new IllegalStateException("namespace is there with other options: namespace=" + name + " has="
+                    + namespace.options() + " wanted=" + options);
+        }
+        return namespace;
+    }
+
+    private Namespace make(String name, NamespaceOptions options) {
+        return namespaces.computeIfAbsent(name, newName -> new Namespace(newName, options, sequences));
+    }
+
+    /**
+     * Takes one step of maintenance: blocks whose time to live is over leave, and priorities whose duration is over fall back
+     * to the default of their namespace. An expired block is never found anyway; maintenance gives its memory back. Due blocks
+     * wait for the end of the current tick of an eighth of a second.
+     *
+     * @param limit blocks to look at, at most; a block that expires takes those that continue it along
+     * @return blocks looked at; fewer than {@code limit} when no more are due
+     * @throws IllegalArgumentException if the limit is not positive
+     * @throws IllegalStateException if the cache is closed
+     */
+    public int maintain(int limit) {
+        if (limit <= 0) {
+            throw new IllegalArgumentException("must be positive: limit=" + limit);
+        }
+        return sequences.maintain(limit);
+    }
+
+    /**
+     * Returns {@link #maintain} as an agent, in steps of {@value #MAINTENANCE_LIMIT} blocks, to be run by an Agrona
+     * {@code AgentRunner} or an invoker beside other agents.
+     *
+     * @return an agent; it does not close the cache
+     */
+    public Agent maintenance() {
+        return new Agent() {
+            @Override
+            public int doWork() {
+                return maintain(MAINTENANCE_LIMIT);
+            }
+
+            @Override
+            public String roleName() {
+                return "kvcache-maintenance";
+            }
+        };
     }
 
     /**
@@ -86,7 +154,8 @@ public final class KvCache implements AutoCloseable {
      * closed cache throw. A second call does nothing.
      *
      * @throws IllegalStateException if sequences were open, saying for each who holds how many blocks, and where it was
-     *     opened if {@code io.kvcache.trace} is set
+     *     opened if {@code io.kvcache.trace} is set; or if native code is reading or writing a view (a channel, for instance),
+     *     in which case nothing is freed until another call
      */
     @Override
     public void close() {
@@ -105,6 +174,11 @@ public final class KvCache implements AutoCloseable {
     public static final class Builder {
         private final KvLayout layout;
         private long maximumBytes;
+        private int minimumPartialHit = 1;
+        private EvictionPolicy.Factory evictionPolicy = EvictionPolicy.lru();
+        private NanoClock clock = SystemNanoClock.INSTANCE;
+        private OptionalLong seed = OptionalLong.empty();
+        private long fingerprintMask = ~0L;
 
         private Builder(KvLayout layout) {
             this.layout = Objects.requireNonNull(layout, "layout");
@@ -125,14 +199,85 @@ public final class KvCache implements AutoCloseable {
         }
 
         /**
+         * Sets how many first tokens of a cached block must match to be copied where the rest of it does not. Such a hit saves
+         * computing these tokens and costs the copy of their keys and values.
+         *
+         * @param tokens at least 1, which is the default; {@code tokensPerBlock} or more turns partial hits off
+         * @return this
+         */
+        public Builder minimumPartialHit(int tokens) {
+            if (tokens <= 0) {
+                throw new IllegalArgumentException("must be positive: minimumPartialHit=" + tokens);
+            }
+            minimumPartialHit = tokens;
+            return this;
+        }
+
+        /**
+         * Sets which cached blocks go first when memory is needed.
+         *
+         * @param factory {@link EvictionPolicy#lru}, which is the default, {@link EvictionPolicy#hde}, or one of your own
+         * @return this
+         */
+        public Builder evictionPolicy(EvictionPolicy.Factory factory) {
+            evictionPolicy = Objects.requireNonNull(factory, "factory");
+            return this;
+        }
+
+        /**
+         * Sets the clock by which blocks expire and policies measure ages. It is never read under the lock of the cache.
+         *
+         * @param newClock nanoseconds from any origin; the system's by default
+         * @return this
+         */
+        public Builder clock(NanoClock newClock) {
+            clock = Objects.requireNonNull(newClock, "clock");
+            return this;
+        }
+
+        /**
+         * Makes the cache deterministic: equal calls at equal times lead to equal decisions. For tests and replays; without a
+         * seed, fingerprints and jitter come from a secure random number, and nobody can tell which prompts collide.
+         *
+         * @param newSeed any number
+         * @return this
+         */
+        public Builder seed(long newSeed) {
+            seed = OptionalLong.of(newSeed);
+            return this;
+        }
+
+        /** Makes fingerprints collide, for tests: they must decide nothing. */
+        Builder fingerprintMask(long mask) {
+            fingerprintMask = mask;
+            return this;
+        }
+
+        /**
          * Builds the cache, without allocating memory for blocks yet.
          *
          * @return a cache, to be closed by the caller
          * @throws IllegalArgumentException if {@code maximumBytes} is not set, or does not hold one block, or holds more
-         *     than 2<sup>31</sup> blocks
+         *     than 2<sup>31</sup> - 9 blocks
          */
         public KvCache build() {
-            return new KvCache(layout, new BlockMemory(layout.blockBytes(), maximumBytes));
+            BlockMemory memory = new BlockMemory(layout.blockBytes(), maximumBytes);
+            return new KvCache(layout, sequencesOver(memory));
+        }
+
+        /** Builds what works over some memory. */
+        SequencePool sequencesOver(BlockMemory memory) {
+            long chosen = seed.orElseGet(() -> new SecureRandom().nextLong());
+            BlockPool blocks = new BlockPool(memory);
+            PrefixCache prefixes = new PrefixCache(
+                    layout.tokensPerBlock(),
+                    minimumPartialHit,
+                    memory,
+                    blocks,
+                    new PrefixIndex(layout.tokensPerBlock(), chosen, fingerprintMask),
+                    evictionPolicy.create(memory.maximumBlocks()),
+                    chosen);
+            return new SequencePool(layout, memory, blocks, prefixes, clock);
         }
     }
 }

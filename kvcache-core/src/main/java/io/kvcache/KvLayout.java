@@ -1,8 +1,10 @@
 package io.kvcache;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Shape of the keys and values of one model and where each lies inside a block. Pure arithmetic, apart from memory.
@@ -232,6 +234,21 @@ public final class KvLayout {
      */
     public int blocksFor(int tokens) {
         return Math.ceilDiv(tokens, tokensPerBlock);
+    }
+
+    /** Layouts are equal when every offset is: type, tokens per block, and the shape of each layer. */
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return this == other // nearly always
+                || (other instanceof KvLayout that
+                        && type == that.type
+                        && tokensPerBlock == that.tokensPerBlock
+                        && Arrays.equals(shapes, that.shapes));
+    }
+
+    @Override
+    public int hashCode() {
+        return 31 * Objects.hash(type, tokensPerBlock) + Arrays.hashCode(shapes);
     }
 
     @Override

@@ -36,7 +36,7 @@ public enum KvType {
         }
     },
 
-    /** IEEE 754 binary16: rounds to nearest, ties to even; what exceeds 65,504 becomes infinite. */
+    /** IEEE 754 binary16: rounds to nearest, ties to even; from 65,520 on infinite. */
     F16(2) {
         @Override
         void encode(float[] source, int from, int count, MemorySegment block, long offset) {

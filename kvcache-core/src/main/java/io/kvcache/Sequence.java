@@ -20,19 +20,21 @@ import org.jspecify.annotations.Nullable;
  * sequence from 0. Views, offsets and copies of the block table are valid until {@link #tableVersion()} changes: reserve,
  * commit, truncate and close may change it.
  *
- * <p>Every method but {@link #close} throws {@link IllegalStateException} once the sequence is closed; positions, rows and
- * layers out of range are an {@link IndexOutOfBoundsException}. A call that throws has changed nothing.
+ * <p>Once the sequence is closed, every method but {@link #layout}, {@link #toString} and those that close throws
+ * {@link IllegalStateException}; positions, rows and layers out of range are an {@link IndexOutOfBoundsException}. A call
+ * that throws has changed nothing.
  *
  * <p>Not thread-safe: belongs to one thread at a time; between its calls to tryReserve, commit, truncate, fork and close
  * any number of threads may write different rows and read.
  */
 public final class Sequence implements AutoCloseable {
-    /** Frames of openedAt above the opener's own: SequencePool.register, SequencePool.open or fork, and the public method. */
+    /** Frames of openedAt above the opener's own: in SequencePool newSequence and open or fork, and the public method. */
     private static final int OPENING_FRAME = 3;
 
     private final SequencePool pool;
     private final String namespace;
     private final long id;
+    private int cachedTokens;
     private final @Nullable ViewGuard guard;
     private final @Nullable Throwable openedAt;
 
@@ -53,15 +55,18 @@ public final class Sequence implements AutoCloseable {
             long id,
             String namespace,
             @Nullable ViewGuard guard,
-            @Nullable Throwable openedAt,
-            @Nullable Sequence nextOpen) {
+            @Nullable Throwable openedAt) {
         this.pool = pool;
         this.table = table;
         this.id = id;
         this.namespace = namespace;
         this.guard = guard;
         this.openedAt = openedAt;
-        this.nextOpen = nextOpen;
+    }
+
+    /** Says that the table holds what the sequence starts with. */
+    void start() {
+        cachedTokens = table().length();
     }
 
     // ---- facts ----
@@ -73,6 +78,17 @@ public final class Sequence implements AutoCloseable {
      */
     public int length() {
         return table().length();
+    }
+
+    /**
+     * Returns how many tokens the sequence started with: for an opened one the longest cached prefix of its prompt, for a fork
+     * the length of what it was forked from.
+     *
+     * @return tokens
+     */
+    public int cachedTokens() {
+        table();
+        return cachedTokens;
     }
 
     /**
@@ -143,33 +159,47 @@ public final class Sequence implements AutoCloseable {
             return true;
         }
         int wanted = pool.layout.blocksFor(current.length() + tokens);
+        int tail = current.lastBlock();
+        int tailIndex = current.count() - 1;
         if ((wanted > current.count() || current.mayShareTail()) && !allocateTo(current, wanted)) {
             return false;
         }
         current.reserve(tokens);
+        if (tail != BlockPool.NONE && tail != current.block(tailIndex)) {
+            expireViews();
+        }
         return true;
     }
 
     private boolean allocateTo(BlockTable current, int wanted) {
-        BlockPool blocks = pool.blocks;
+        Partition partition = current.root().partition;
         int shared;
         while (true) {
             int backed;
             synchronized (pool.lock) {
                 shared = sharedTail(current);
                 int needed = wanted - current.count() + (shared == BlockPool.NONE ? 0 : 1);
-                if (needed > blocks.reachable()) {
+                long obtainable = pool.prefixes.obtainable(partition);
+                boolean inPlace = needed > obtainable && pool.prefixes.canTakeOver(shared);
+                needed -= inPlace ? 1 : 0;
+                if (needed > obtainable) {
                     return false;
                 }
-                if (needed <= blocks.available()) {
+                backed = pool.prefixes.memoryFor(partition, needed);
+                if (backed <= pool.memory.blocks()) {
                     current.prepare(wanted);
-                    take(current, wanted, shared);
+                    pool.prefixes.makeAvailable(partition, needed);
+                    if (inPlace) {
+                        pool.prefixes.takeOver(shared);
+                        shared = BlockPool.NONE;
+                    }
+                    take(current, partition, wanted, shared);
                     break;
                 }
-                backed = blocks.used() + needed;
             }
             pool.memory.ensure(backed);
         }
+        clearForeign(current);
         if (shared != BlockPool.NONE) {
             copyOnWrite(current, shared);
         }
@@ -177,16 +207,25 @@ public final class Sequence implements AutoCloseable {
     }
 
     private int sharedTail(BlockTable current) {
-        boolean shared = current.mayShareTail() && pool.blocks.references(current.lastBlock()) > 1;
-        return shared ? current.lastBlock() : BlockPool.NONE;
+        int last = current.lastBlock();
+        boolean shared =
+                current.mayShareTail() && (pool.blocks.references(last) > 1 || pool.prefixes.isPublished(last));
+        return shared ? last : BlockPool.NONE;
     }
 
-    private void take(BlockTable current, int wanted, int shared) {
+    private void take(BlockTable current, Partition partition, int wanted, int shared) {
         if (shared != BlockPool.NONE) {
-            current.replaceLast(pool.blocks.allocate(shared));
+            current.replace(current.count() - 1, pool.prefixes.allocate(partition, shared, current));
         }
         while (current.count() < wanted) {
-            current.append(pool.blocks.allocate(current.lastBlock()));
+            current.append(pool.prefixes.allocate(partition, current.lastBlock(), current));
+        }
+    }
+
+    /** What another namespace left in a block is overwritten before anybody can read it. */
+    private void clearForeign(BlockTable current) {
+        for (int block = current.takeToClear(); block != BlockPool.NONE; block = current.takeToClear()) {
+            pool.memory.clear(block);
         }
     }
 
@@ -194,10 +233,7 @@ public final class Sequence implements AutoCloseable {
     private void copyOnWrite(BlockTable current, int shared) {
         int length = current.length();
         pool.codec.copy(shared, current.blockAt(length), current.slotAt(length));
-        synchronized (pool.lock) {
-            pool.blocks.release(shared);
-        }
-        expireViews();
+        pool.release(shared);
     }
 
     /**
@@ -281,13 +317,17 @@ public final class Sequence implements AutoCloseable {
     }
 
     /**
-     * Commits the first reserved position: its keys and values are written in all layers and stay as they are.
+     * Commits the first reserved position: its keys and values are written in all layers and stay as they are. A block that is
+     * full now is published: other sequences of the namespace that begin with the same tokens share it. Where an equal
+     * block is published already, this sequence takes that one over.
      *
      * @param token the id of the token there
      * @throws IllegalStateException if nothing is reserved
      */
     public void commit(int token) {
-        checkCommit(1).commit(token);
+        BlockTable current = checkCommit(1);
+        current.commit(token);
+        publish(current);
     }
 
     /**
@@ -310,7 +350,15 @@ public final class Sequence implements AutoCloseable {
      */
     public void commit(int[] tokens, int from, int count) {
         Objects.checkFromIndexSize(from, count, tokens.length);
-        checkCommit(count).commit(tokens, from, count);
+        BlockTable current = checkCommit(count);
+        current.commit(tokens, from, count);
+        publish(current);
+    }
+
+    private void publish(BlockTable current) {
+        if (current.canPublish() && pool.publish(current)) {
+            expireViews();
+        }
     }
 
     private BlockTable checkCommit(int count) {
@@ -494,9 +542,7 @@ public final class Sequence implements AutoCloseable {
         current.truncate(length);
         int kept = pool.layout.blocksFor(length);
         if (kept < before) {
-            synchronized (pool.lock) {
-                pool.releaseBeyond(current, kept);
-            }
+            pool.releaseBeyond(current, kept);
             expireViews();
         }
     }
@@ -517,25 +563,60 @@ public final class Sequence implements AutoCloseable {
         return pool.fork(namespace, current);
     }
 
-    /** Gives back the blocks, the last one first. A second call does nothing. */
+    // ---- retain and close ----
+
+    /**
+     * Says how long and how firmly the blocks of a range of positions stay cached. Only blocks that lie wholly in the range and
+     * are published count, from the first one on; a block that others share is retained for them too, and the last call
+     * wins. A pin holds the blocks before the range as well, since nothing is found without its prefix; it ends with a later
+     * call that does not pin, with the duration of its priority, or with the block's time to live.
+     *
+     * @param from the first position
+     * @param to the position behind the last one, at most {@link #length()}
+     * @param retention how long and how firmly
+     * @return how many of the blocks are retained as asked
+     */
+    public RetentionOutcome retain(int from, int to, Retention retention) {
+        BlockTable current = table();
+        Objects.checkFromToIndex(from, to, current.length());
+        return pool.retain(current, from, to, retention);
+    }
+
+    /** Gives back the blocks, the last one first; what is published stays cached. A second call does nothing. */
     @Override
     public void close() {
-        BlockTable current = table;
-        if (current == null) {
-            return;
-        }
-        table = null;
-        if (guard != null) {
+        close(true);
+    }
+
+    /**
+     * Closes and says that nobody will continue this sequence: the part of its path that it shares with nobody is evicted
+     * before anything else when memory is needed. On public traces of chats this hint is worth more than any policy.
+     */
+    public void closeForGood() {
+        close(false);
+    }
+
+    private void close(boolean continued) {
+        if (pool.close(this, continued) && guard != null) {
             guard.close();
         }
-        pool.close(this, current);
+    }
+
+    /** Takes the table away, for good; null if it is gone already. The lock is held. */
+    @Nullable
+    BlockTable detach() {
+        BlockTable detached = table;
+        table = null;
+        return detached;
     }
 
     /** Says what the sequence is, or was. */
     @Override
     public String toString() {
+        BlockTable current = table;
         return "Sequence[id=" + id + " namespace=" + namespace + " "
-                + (table == null ? "closed" : "length=" + table.length() + " reserved=" + table.reserved()) + "]";
+                + (current == null ? "closed" : "length=" + current.length() + " reserved=" + current.reserved())
+                + "]";
     }
 
     // ---- inside ----

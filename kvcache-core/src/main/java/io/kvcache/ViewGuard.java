@@ -20,8 +20,9 @@ final class ViewGuard implements AutoCloseable {
 
     @SuppressWarnings("MustBeClosedChecker") // the next expire or close closes it
     void expire() {
-        arena.close();
+        Arena old = arena;
         arena = Arena.ofShared();
+        old.close();
     }
 
     @Override

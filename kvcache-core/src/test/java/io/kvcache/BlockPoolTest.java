@@ -29,7 +29,7 @@ final class BlockPoolTest {
     private void verify() {
         int[] references = new int[BLOCKS];
         held.forEach((block, count) -> references[block] = count);
-        pool.verify(references);
+        pool.verify(references, new boolean[BLOCKS]);
         assertEquals(held.size(), pool.used());
         assertEquals(memory.blocks() - held.size(), pool.available());
         assertEquals(BLOCKS - held.size(), pool.reachable());
@@ -45,7 +45,9 @@ final class BlockPoolTest {
     }
 
     private void release(int block) {
-        pool.release(block);
+        if (pool.release(block) == 0) {
+            pool.free(block);
+        }
         held.computeIfPresent(block, (key, count) -> count == 1 ? null : count - 1);
     }
 

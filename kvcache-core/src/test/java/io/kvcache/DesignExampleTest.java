@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -12,6 +13,8 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 final class DesignExampleTest {
     @RegisterExtension
     final Caches caches = new Caches();
+
+    private int nextToken = 100;
 
     @Test
     void shouldHoldWhatTheDesignSays() {
@@ -43,29 +46,46 @@ final class DesignExampleTest {
         assertBlocks(a, 0, 1, 2, 4, 5);
         a.truncate(12);
         assertBlocks(a, 0, 1, 2);
+        assertEquals(1, cache.stats().cachedBlocks());
 
         Sequence c = namespace.open(new int[20]); // 6
         append(c, 20);
-        assertBlocks(c, 4, 5, 6, 7, 8);
+        assertBlocks(c, 5, 6, 7, 8, 9);
         assertEquals(9, cache.stats().usedBlocks());
 
         Sequence d = namespace.open(new int[8]); // 7
         assertFalse(d.tryReserve(8));
         assertBlocks(d);
+        assertEquals(1, cache.stats().cachedBlocks());
 
         b.close(); // 8
         assertTrue(d.tryReserve(8));
-        assertBlocks(d, 3, 9);
-        assertEquals(10, cache.stats().usedBlocks());
+        assertBlocks(d, 4, 3);
+        assertEquals(1, cache.stats().evictedBlocks());
 
+        int[] tokens = IntStream.range(0, 11).map(a::token).toArray();
         a.close(); // 9
-        c.close();
+        assertEquals(3, cache.stats().cachedBlocks());
+
+        Sequence e = namespace.open(tokens); // 10
+        assertEquals(10, e.cachedTokens());
+        assertBlocks(e, 0, 1, 2);
+        assertTrue(e.tryReserve(1));
+        assertBlocks(e, 0, 1, 2);
+        assertEquals(2, cache.stats().evictedBlocks());
+
+        c.close(); // 11
         d.close();
+        e.close();
+        assertEquals(0, cache.stats().usedBlocks());
+        assertEquals(7, cache.stats().cachedBlocks());
     }
 
-    private static void append(Sequence sequence, int tokens) {
+    private void append(Sequence sequence, int tokens) {
         assertTrue(sequence.tryReserve(tokens));
-        sequence.commit(new int[tokens]);
+        for (int i = 0; i < tokens; i++) {
+            sequence.commit(nextToken++); // no two prefixes are equal unless they are one
+        }
     }
 
     private static void assertBlocks(Sequence sequence, int... blocks) {

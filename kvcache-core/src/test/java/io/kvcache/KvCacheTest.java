@@ -3,6 +3,7 @@ package io.kvcache;
 import static io.kvcache.Thrown.assertMisuse;
 import static io.kvcache.Thrown.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -10,6 +11,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.channels.Pipe;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -89,7 +92,7 @@ final class KvCacheTest {
             append(sequence, 5);
             try (Sequence fork = sequence.fork()) {
                 append(fork, 1);
-                assertEquals(new CacheStats(2, 4, 10, 10, 128, 1280), cache.stats());
+                assertEquals(new CacheStats(2, 4, 0, 10, 10, 128, 1280, 0, 0, 0), cache.stats());
                 assertEquals(4 * 128, cache.stats().usedBytes());
                 assertEquals(10 * 128, cache.stats().allocatedBytes());
             }
@@ -150,6 +153,63 @@ final class KvCacheTest {
         }
         cache.close();
         assertThrows(IllegalStateException.class, () -> view.get(ValueLayout.JAVA_FLOAT, 0));
+    }
+
+    @Test
+    void shouldFreeMemoryWhenASequenceClosesMeanwhile() throws Exception {
+        try (ExecutorService executor = Executors.newSingleThreadExecutor()) {
+            for (int round = 0; round < 1000; round++) {
+                KvCache cache = cache(1);
+                Sequence sequence = cache.namespace("a").open(new int[1]);
+                append(sequence, 1);
+                MemorySegment view = sequence.keys(0, 0);
+                Future<?> closing = executor.submit(sequence::close);
+                try {
+                    cache.close();
+                } catch (IllegalStateException e) {
+                    assertTrue(e.toString().contains("sequences were open at close: count=1"), e::toString);
+                }
+                closing.get();
+                assertThrows(IllegalStateException.class, () -> view.get(ValueLayout.JAVA_FLOAT, 0));
+            }
+        }
+    }
+
+    @Test
+    void shouldFreeMemoryInUseByNativeCodeAtASecondClose() throws Exception {
+        int width = 1 << 18; // more than a pipe takes
+        KvLayout layout = KvLayout.builder()
+                .layers(1)
+                .kvHeads(1)
+                .headSize(width)
+                .type(KvType.F32)
+                .build();
+        KvCache cache =
+                KvCache.builder(layout).maximumBytes(layout.blockBytes()).build();
+        Sequence sequence = cache.namespace("a").open(new int[1]);
+        append(sequence, 1);
+        MemorySegment view = sequence.keys(0, 0);
+        Pipe pipe = Pipe.open();
+        try (ExecutorService executor = Executors.newSingleThreadExecutor();
+                Pipe.SourceChannel source = pipe.source()) {
+            Future<Integer> writing = executor.submit(() -> pipe.sink().write(view.asByteBuffer()));
+            ByteBuffer received = ByteBuffer.allocate(1);
+            source.read(received); // the other thread is inside its write from here on
+            assertMisuse(
+                    "memory is in use by native code, close again when it is done: allocatedBytes="
+                            + cache.stats().allocatedBytes(),
+                    cache::close);
+            for (int read = 1; read < width * Float.BYTES; read += source.read(ByteBuffer.allocate(1 << 16))) {
+                assertTrue(view.scope().isAlive());
+            }
+            assertEquals(width * Float.BYTES, writing.get());
+            assertMisuse(
+                    "sequences were open at close: count=1 Sequence[id=1 namespace=a length=1 reserved=0] blocks=1",
+                    cache::close);
+            assertFalse(view.scope().isAlive());
+        } finally {
+            pipe.sink().close();
+        }
     }
 
     @Test

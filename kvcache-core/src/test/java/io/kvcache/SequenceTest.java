@@ -119,13 +119,15 @@ final class SequenceTest {
     @Test
     void shouldStayUsableWhenTheSystemRefusesMemory() {
         boolean[] refuse = {false};
-        SequencePool pool = new SequencePool(LAYOUT, new BlockMemory(1 << 20, 8 << 20, (arena, bytes) -> {
+        BlockMemory memory = new BlockMemory(1 << 20, 8 << 20, (arena, bytes) -> {
             if (refuse[0]) {
                 throw new OutOfMemoryError("Cannot allocate");
             }
             return arena.allocate(bytes, 64);
-        }));
-        try (Sequence sequence = pool.open("test", 1)) {
+        });
+        SequencePool pool = KvCache.builder(LAYOUT).sequencesOver(memory);
+        try (Sequence sequence =
+                pool.open(pool.newPartition("test", NamespaceOptions.DEFAULT), PROMPT, OpenOptions.DEFAULT)) {
             append(sequence, 1, 2, 3, 4, 5); // two blocks: one chunk
             refuse[0] = true;
             long version = sequence.tableVersion();
@@ -493,15 +495,15 @@ final class SequenceTest {
     }
 
     @Test
-    void shouldReuseTheFirstBlockFirst() {
-        KvCache cache = caches.of(LAYOUT, 4);
-        Sequence first = cache.namespace("test").open(PROMPT);
-        append(first, 1, 2, 3, 4, 5, 6, 7, 8, 9);
-        int[] table = first.blockTable();
-        first.close();
-        try (Sequence second = cache.namespace("test").open(PROMPT)) {
-            append(second, 1, 2, 3, 4, 5, 6, 7, 8, 9);
-            assertArrayEquals(table, second.blockTable());
+    void shouldGiveBackTheLastBlockFirst() {
+        KvCache cache = caches.of(LAYOUT, 8);
+        Sequence reserving = cache.namespace("test").open(PROMPT);
+        assertTrue(reserving.tryReserve(12));
+        int[] table = reserving.blockTable();
+        reserving.close();
+        try (Sequence next = cache.namespace("test").open(PROMPT)) {
+            assertTrue(next.tryReserve(12));
+            assertArrayEquals(table, next.blockTable()); // the first block lay on top, its neighbours behind it
         }
     }
 }

@@ -70,7 +70,8 @@ final class ReferenceTest {
         int[] expected = DemoResources.ints(reference.get("tokens"));
         List<Integer> tokens = new ArrayList<>();
         float[] logits = new float[model.vocabularySize()];
-        try (Sequence sequence = cache.namespace("reference").open(prompt)) {
+        try (Sequence sequence = cache.namespace(name).open(prompt)) {
+            assertEquals(0, sequence.cachedTokens(), "every case computes its prompt");
             while (sequence.length() < prompt.length) {
                 int position = sequence.length();
                 append(sequence, model, prompt, position, Math.min(model.maximumRows(), prompt.length - position));

@@ -97,7 +97,7 @@ public final class PagedAttention {
     }
 
     private void check(Sequence sequence, int position, int rows) {
-        if (sequence.layout() != layout) {
+        if (!sequence.layout().equals(layout)) {
             throw new IllegalArgumentException(
                     "sequence has another layout: sequence=" + sequence.layout() + " attention=" + layout);
         }

@@ -116,8 +116,9 @@ final class PagedAttentionTest {
             pair.paged.write(layer, position, rows, keys, 0, values, 0);
             pair.contiguous.write(layer, position, rows, keys, 0, values, 0);
         }
-        pair.paged.commit(new int[rows]);
-        pair.contiguous.commit(new int[rows]);
+        int[] ids = random.ints(rows).toArray(); // equal ones would be shared
+        pair.paged.commit(ids);
+        pair.contiguous.commit(ids);
     }
 
     private static void assertSameBits(

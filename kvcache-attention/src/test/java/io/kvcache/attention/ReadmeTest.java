@@ -65,8 +65,8 @@ final class ReadmeTest {
         PagedAttention attention = new PagedAttention(layout, 32); // query heads
 
         try (KvCache cache = KvCache.builder(layout).maximumBytes(4L << 30).build()) {
-            Namespace tenant = cache.namespace("tenant-a");
-            try (Sequence sequence = tenant.open(prompt)) {
+            Namespace tenant = cache.namespace("tenant-a"); // prefixes are shared within a namespace only
+            try (Sequence sequence = tenant.open(prompt)) { // starts with the longest cached prefix
                 for (int position = sequence.length(); position < prompt.length; position++) {
                     while (!sequence.tryReserve(1)) { // false: memory is full
                         scheduler.preemptOne();
@@ -76,12 +76,12 @@ final class ReadmeTest {
                         sequence.write(layer, position, key, value);
                         attention.attend(sequence, layer, query, output); // or your own, over keys() and values()
                     }
-                    sequence.commit(prompt[position]);
+                    sequence.commit(prompt[position]); // a block that this fills becomes shareable
                 }
                 try (Sequence branch = sequence.fork()) { // shares every block, copies on write
                     model.generate(branch);
                 }
-            }
+            } // blocks stay cached until memory is needed
         } // close() finds leaks
         // README ends
 

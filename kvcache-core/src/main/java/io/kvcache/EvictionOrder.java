@@ -1,0 +1,52 @@
+package io.kvcache;
+
+import java.util.BitSet;
+
+/**
+ * Which leaf goes next: sorts evictable leaves into groups and lets the policy choose within a group.
+ *
+ * <p>Not thread-safe: guarded by the lock of the {@link SequencePool}.
+ */
+final class EvictionOrder {
+    private final EvictionPolicy policy;
+    private final BitSet evictable = new BitSet();
+    private int groups;
+
+    EvictionOrder(EvictionPolicy policy) {
+        this.policy = policy;
+    }
+
+    EvictionPolicy policy() {
+        return policy;
+    }
+
+    boolean contains(int block) {
+        return evictable.get(block);
+    }
+
+    void add(int block, LeafGroups leaves, int band, long released) {
+        if (leaves.group(band) == BlockPool.NONE) {
+            leaves.name(band, groups++);
+        }
+        leaves.add(band);
+        evictable.set(block);
+        policy.evictable(block, leaves.group(band), released);
+    }
+
+    void remove(int block, LeafGroups leaves, int band) {
+        leaves.remove(band);
+        evictable.clear(block);
+        policy.unevictable(block);
+    }
+
+    /** The policy's choice in the lowest band of some leaves; there must be one. */
+    int victim(LeafGroups leaves) {
+        int group = leaves.group(leaves.lowestBand());
+        int victim = policy.victim(group);
+        if (victim < 0 || !evictable.get(victim)) {
+            throw new IllegalStateException("the policy must choose an evictable leaf: block=" + victim + " group="
+                    + group + " policy=" + policy.getClass().getName());
+        }
+        return victim;
+    }
+}

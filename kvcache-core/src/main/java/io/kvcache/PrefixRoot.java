@@ -1,0 +1,28 @@
+package io.kvcache;
+
+import java.util.List;
+
+/**
+ * Where the paths of one namespace and one list of identities begin.
+ *
+ * <p>Not thread-safe: guarded by the lock of the {@link SequencePool}.
+ */
+final class PrefixRoot {
+    final Partition partition;
+    final List<Identity> identities;
+
+    /** The number that the {@link PrefixIndex} knows it by. */
+    final int node;
+
+    /** Sequences whose tables begin here. */
+    int sequences;
+
+    /** Whether the namespace was erased or renewed since: nothing is looked up or published here any more. */
+    boolean retired;
+
+    PrefixRoot(Partition partition, List<Identity> identities, int node) {
+        this.partition = partition;
+        this.identities = identities;
+        this.node = node;
+    }
+}

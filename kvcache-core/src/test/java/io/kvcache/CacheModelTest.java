@@ -1,0 +1,402 @@
+package io.kvcache;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Drives a cache by random calls and compares every answer with {@link CacheModel}. */
+final class CacheModelTest {
+    private static final int STEPS = 150_000;
+    private static final int SEQUENCES = 6;
+    private static final int LONGEST = 60;
+    private static final int LAYERS = 2;
+
+    @RegisterExtension
+    final Caches caches = new Caches();
+
+    private record Pair(Sequence real, CacheModel.Model model) {}
+
+    private record Spaces(Namespace real, CacheModel.Space model) {}
+
+    private final List<Pair> pairs = new ArrayList<>();
+    private final List<Spaces> spaces = new ArrayList<>();
+    private Random random = new Random();
+    private int stamp;
+    private long nanos;
+
+    /** What is configured of a cache: lengths in tokens and blocks. */
+    enum Setting {
+        PLAIN(1, 30, 1, ~0L),
+        FULL_OFTEN(4, 14, 1, ~0L),
+        MINIMUM_PARTIAL_HIT(3, 20, 2, ~0L),
+        FEW_LARGE_BLOCKS(16, 8, 1, ~0L),
+        ONE_BIT_OF_FINGERPRINT(2, 40, 1, 1),
+        ONE_BIT_AND_ROOM(4, 90, 1, 1),
+        NO_PARTIAL_HITS(7, 12, 7, ~0L);
+
+        private final int tokensPerBlock;
+        private final int blocks;
+        private final int minimumPartialHit;
+        private final long fingerprintMask;
+
+        Setting(int tokensPerBlock, int blocks, int minimumPartialHit, long fingerprintMask) {
+            this.tokensPerBlock = tokensPerBlock;
+            this.blocks = blocks;
+            this.minimumPartialHit = minimumPartialHit;
+            this.fingerprintMask = fingerprintMask;
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Setting.class)
+    void shouldAgreeWithTheModel(Setting setting) {
+        random = new Random(setting.name().hashCode());
+        KvLayout layout = KvLayout.builder()
+                .layers(LAYERS)
+                .kvHeads(2)
+                .headSizes(3, 5)
+                .layer(1, 1, 4, 4)
+                .type(random.nextBoolean() ? KvType.F16 : KvType.F32)
+                .tokensPerBlock(setting.tokensPerBlock)
+                .build();
+        KvCache cache = caches.add(KvCache.builder(layout)
+                .maximumBytes(layout.blockBytes() * setting.blocks)
+                .minimumPartialHit(setting.minimumPartialHit)
+                .fingerprintMask(setting.fingerprintMask)
+                .clock(() -> nanos)
+                .build());
+        CacheModel model = new CacheModel(setting.tokensPerBlock, setting.blocks, setting.minimumPartialHit);
+        makeSpaces(cache, model, setting.blocks);
+        int refused = 0;
+        long hitTokens = 0;
+        for (int step = 0; step < STEPS; step++) {
+            if (pairs.isEmpty() || (pairs.size() < SEQUENCES && random.nextInt(12) == 0)) {
+                hitTokens += open(model);
+            }
+            Pair pair = pairs.get(random.nextInt(pairs.size()));
+            switch (random.nextInt(16)) {
+                case 0, 1, 2 -> refused += reserve(pair, setting.tokensPerBlock) ? 0 : 1;
+                case 3, 4, 5 -> write(pair, layout);
+                case 6, 7, 8, 9 -> commit(pair, layout);
+                case 10 -> truncate(pair, setting.tokensPerBlock);
+                case 11 -> fork(pair);
+                case 12 -> retain(pair);
+                case 13 -> passTime(cache, model);
+                default -> closeSometimes(pair);
+            }
+            if (random.nextInt(2000) == 0) {
+                erase(model);
+            }
+            assertCounts(cache, model);
+            if (step % 8 == 0) {
+                cache.verify();
+                assertSame(pairs, layout);
+            }
+        }
+        assertTrue(hitTokens > STEPS / 500, "prefixes were found often enough: " + hitTokens);
+        assertTrue(setting.blocks > 50 || refused > STEPS / 1000, "memory was full often enough: " + refused);
+        long evicted = cache.stats().evictedBlocks();
+        assertTrue(setting.blocks > 50 || evicted > STEPS / 500, "blocks were evicted: " + evicted);
+        assertTrue(cache.stats().expiredBlocks() > STEPS / 2000, "blocks expired: " + cache.stats());
+        pairs.forEach(pair -> pair.real.close());
+    }
+
+    /** One with pins and times to live from the last use, one with quotas and times from the first use, one plain. */
+    private void makeSpaces(KvCache cache, CacheModel model, int blocks) {
+        long blockBytes = cache.stats().blockBytes();
+        Retention fading = Retention.DEFAULT.withTtl(ttl(60));
+        Retention shortLived = Retention.DEFAULT.withPriority(40).withTtlSinceFirstUse(ttl(30));
+        int floor = blocks / 4;
+        int ceiling = blocks / 2 + 1;
+        int pinnable = blocks / 4;
+        spaces.add(new Spaces(
+                cache.namespace(
+                        "pins",
+                        NamespaceOptions.DEFAULT
+                                .withPinnedBytes(blockBytes * pinnable)
+                                .withRetention(fading)),
+                model.new Space(0, Integer.MAX_VALUE, pinnable, fading)));
+        spaces.add(new Spaces(
+                cache.namespace(
+                        "quotas",
+                        NamespaceOptions.DEFAULT
+                                .withFloorBytes(blockBytes * floor)
+                                .withCeilingBytes(blockBytes * ceiling)
+                                .withRetention(shortLived)),
+                model.new Space(floor, ceiling, 0, shortLived)));
+        spaces.add(new Spaces(cache.namespace("plain"), model.new Space(0, Integer.MAX_VALUE, 0, Retention.DEFAULT)));
+    }
+
+    /** Never a whole number of ticks, so that no deadline falls on the end of a tick. */
+    private static Duration ttl(int ticks) {
+        return Duration.ofNanos(ticks * ExpiryWheel.TICK_NANOS + 12_345);
+    }
+
+    private void assertCounts(KvCache cache, CacheModel model) {
+        assertEquals(model.used(), cache.stats().usedBlocks());
+        assertEquals(model.cached(), cache.stats().cachedBlocks());
+        for (Spaces space : spaces) {
+            NamespaceStats stats = space.real.stats();
+            assertEquals(space.model.evicted, stats.evictedBlocks());
+            assertEquals(space.model.expired, stats.expiredBlocks());
+            assertEquals(space.model.erased, stats.erasedBlocks());
+            assertEquals(space.model.pinned(), stats.pinnedBlocks());
+        }
+    }
+
+    /** Opens with a prompt that begins like a sequence of before, more often than not. */
+    private int open(CacheModel model) {
+        List<Integer> prompt = new ArrayList<>();
+        if (!pairs.isEmpty() && random.nextInt(4) > 0) {
+            List<Integer> other = pairs.get(random.nextInt(pairs.size())).model.tokens();
+            prompt.addAll(other.subList(0, random.nextInt(other.size() + 1)));
+        }
+        int more = 1 + random.nextInt(10);
+        for (int i = 0; i < more; i++) {
+            prompt.add(token());
+        }
+        Spaces space = spaces.get(random.nextInt(spaces.size()));
+        OpenOptions options = openOptions(space);
+        int[] tokens = prompt.stream().mapToInt(token -> token).toArray();
+        assertEquals(model.probe(space.model, prompt, options), space.real.probe(tokens, options));
+        Sequence real = space.real.open(tokens, options);
+        Pair pair = new Pair(real, model.open(space.model, prompt, options));
+        pairs.add(pair);
+        assertEquals(pair.model.tokens().size(), real.cachedTokens());
+        return real.cachedTokens();
+    }
+
+    private OpenOptions openOptions(Spaces space) {
+        return switch (random.nextInt(12)) {
+            case 0 -> OpenOptions.DEFAULT.withoutLookup();
+            case 1 -> OpenOptions.DEFAULT.withoutPublish();
+            case 2, 3 -> OpenOptions.DEFAULT.withIdentity("adapter", "x");
+            case 4 -> OpenOptions.DEFAULT.withIdentity("salt", "x");
+            case 5 -> OpenOptions.DEFAULT.withRetention(retention(space, false));
+            default -> OpenOptions.DEFAULT;
+        };
+    }
+
+    /** Pins and times from the first use are not mixed: which of two pins ends first then decides what is evicted later. */
+    private Retention retention(Spaces space, boolean pins) {
+        boolean pinning = space.model.pinnable() > 0;
+        Retention retention = Retention.DEFAULT.withPriority(random.nextInt(3) * 40);
+        return switch (random.nextInt(5)) {
+            case 0 -> retention.withPriority(90, ttl(20));
+            case 1 -> retention.withTtl(ttl(40));
+            case 2 -> pinning ? retention : retention.withTtlSinceFirstUse(ttl(20));
+            case 3 -> pinning && pins ? retention.withPin() : retention;
+            default -> retention;
+        };
+    }
+
+    private void retain(Pair pair) {
+        int length = pair.real.length();
+        int from = random.nextInt(length + 1);
+        int to = from + random.nextInt(length - from + 1);
+        Spaces space = spaces.stream()
+                .filter(other -> other.model == pair.model.space())
+                .findFirst()
+                .orElseThrow();
+        Retention retention = retention(space, true);
+        assertEquals(pair.model.retain(from, to, retention), pair.real.retain(from, to, retention));
+    }
+
+    private void passTime(KvCache cache, CacheModel model) {
+        nanos += random.nextInt(4) * ExpiryWheel.TICK_NANOS;
+        model.advanceTo(nanos);
+        if (random.nextInt(4) == 0) {
+            int limit = 1 + random.nextInt(20);
+            int handled;
+            do {
+                handled = cache.maintain(limit);
+            } while (handled == limit);
+            model.maintain();
+        }
+    }
+
+    private void erase(CacheModel model) {
+        Spaces space = spaces.get(random.nextInt(spaces.size()));
+        Erasure expected = model.erase(space.model);
+        if (random.nextBoolean()) {
+            assertEquals(expected, space.real.erase());
+        } else {
+            space.real.renew();
+        }
+    }
+
+    /** One of few, so that sequences meet again and again. */
+    private int token() {
+        return random.nextInt(10) == 0 ? random.nextInt() : random.nextInt(2);
+    }
+
+    private boolean reserve(Pair pair, int tokensPerBlock) {
+        int most = Math.max(0, LONGEST - pair.model.tokens().size());
+        int slots = Math.min(most, random.nextInt(tokensPerBlock * 3 + 2));
+        boolean reserved = pair.model.reserve(slots);
+        assertEquals(reserved, pair.real.tryReserve(slots));
+        return reserved;
+    }
+
+    private void write(Pair pair, KvLayout layout) {
+        int reserved = pair.model.reserved();
+        if (reserved > 0) {
+            int first = random.nextInt(reserved);
+            write(pair, layout, pair.real.length() + first, 1 + random.nextInt(reserved - first));
+        }
+    }
+
+    private void write(Pair pair, KvLayout layout, int position, int rows) {
+        int first = stamp;
+        stamp += rows;
+        for (int layer = 0; layer < LAYERS; layer++) {
+            float[] keys = new float[rows * layout.keyWidth(layer)];
+            float[] values = new float[rows * layout.valueWidth(layer)];
+            for (int row = 0; row < rows; row++) {
+                fill(keys, row, layout.keyWidth(layer), element(first + row, layer, false));
+                fill(values, row, layout.valueWidth(layer), element(first + row, layer, true));
+            }
+            writeSomehow(pair.real, layer, position, rows, keys, values);
+        }
+        for (int row = 0; row < rows; row++) {
+            pair.model.write(position + row, first + row);
+        }
+    }
+
+    private void writeSomehow(Sequence real, int layer, int position, int rows, float[] keys, float[] values) {
+        switch (random.nextInt(3)) {
+            case 0 -> real.write(layer, position, rows, keys, 0, values, 0);
+            case 1 ->
+                real.write(layer, position, rows, MemorySegment.ofArray(keys), 0, MemorySegment.ofArray(values), 0);
+            default -> {
+                for (int row = 0; row < rows; row++) {
+                    store(real, real.keyRow(layer, position + row), keys, row);
+                    store(real, real.valueRow(layer, position + row), values, row);
+                }
+            }
+        }
+    }
+
+    private static void store(Sequence real, MemorySegment destination, float[] rows, int row) {
+        KvType type = real.layout().type();
+        int width = (int) (destination.byteSize() / type.bytes());
+        for (int i = 0; i < width; i++) {
+            float element = rows[row * width + i];
+            switch (type) {
+                case F32 -> destination.setAtIndex(ValueLayout.JAVA_FLOAT, i, element);
+                case F16 -> destination.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(element));
+            }
+        }
+    }
+
+    /** Different elements for neighbouring stamps, layers, K and V, exact in every type: integers up to 2,047. */
+    private static float element(int stamp, int layer, boolean value) {
+        return (stamp * 4 + layer * 2 + (value ? 1 : 0)) % 2048;
+    }
+
+    private static void fill(float[] rows, int row, int width, float element) {
+        for (int i = 0; i < width; i++) {
+            rows[row * width + i] = i == 0 ? element : -element;
+        }
+    }
+
+    /** Commits some of what is reserved; what was not written yet is written first. */
+    private void commit(Pair pair, KvLayout layout) {
+        if (pair.model.reserved() == 0) {
+            return;
+        }
+        int count = 1 + random.nextInt(pair.model.reserved());
+        int position = pair.real.length();
+        for (int i = 0; i < count; i++) {
+            if (pair.model.stamp(position + i) == null) {
+                write(pair, layout, position + i, 1);
+            }
+        }
+        int[] tokens = IntStream.generate(this::token).limit(count).toArray();
+        if (count == 1) {
+            pair.real.commit(tokens[0]);
+        } else {
+            pair.real.commit(tokens);
+        }
+        pair.model.commit(Arrays.stream(tokens).boxed().toList());
+    }
+
+    private void truncate(Pair pair, int tokensPerBlock) {
+        int length = pair.real.length();
+        truncateTo(
+                pair, length - (random.nextBoolean() ? 0 : random.nextInt(Math.min(length, 2 * tokensPerBlock) + 1)));
+    }
+
+    private static void truncateTo(Pair pair, int length) {
+        pair.real.truncate(length);
+        pair.model.truncate(length);
+    }
+
+    private void fork(Pair pair) {
+        if (pairs.size() < SEQUENCES) {
+            truncateTo(pair, pair.real.length()); // cancels the reservation
+            pairs.add(new Pair(pair.real.fork(), pair.model.fork()));
+        }
+    }
+
+    private void closeSometimes(Pair pair) {
+        if (random.nextInt(4) == 0) {
+            boolean continued = random.nextInt(3) > 0;
+            if (continued) {
+                pair.real.close();
+            } else {
+                pair.real.closeForGood();
+            }
+            pair.model.close(continued);
+            pairs.remove(pair);
+        }
+    }
+
+    private static void assertSame(List<Pair> pairs, KvLayout layout) {
+        for (Pair pair : pairs) {
+            List<Integer> tokens = pair.model.tokens();
+            assertEquals(tokens.size(), pair.real.length());
+            assertEquals(pair.model.reserved(), pair.real.reserved());
+            assertEquals(pair.model.blocks(), pair.real.blocks());
+            for (int position = 0; position < tokens.size(); position++) {
+                assertEquals(tokens.get(position), pair.real.token(position));
+            }
+            for (int layer = 0; layer < LAYERS; layer++) {
+                assertRows(pair, layout, layer);
+            }
+        }
+    }
+
+    private static void assertRows(Pair pair, KvLayout layout, int layer) {
+        int keyWidth = layout.keyWidth(layer);
+        int valueWidth = layout.valueWidth(layer);
+        int rows = pair.real.length() + pair.real.reserved();
+        float[] keys = new float[rows * keyWidth];
+        float[] values = new float[rows * valueWidth];
+        pair.real.gather(layer, 0, rows, keys, 0, values, 0);
+        for (int position = 0; position < rows; position++) {
+            Integer written = pair.model.stamp(position);
+            if (written != null) {
+                assertRow(element(written, layer, false), keys, position, keyWidth);
+                assertRow(element(written, layer, true), values, position, valueWidth);
+            }
+        }
+    }
+
+    private static void assertRow(float element, float[] rows, int position, int width) {
+        for (int i = 0; i < width; i++) {
+            assertEquals(i == 0 ? element : -element, rows[position * width + i], 0f);
+        }
+    }
+}
