@@ -1,5 +1,9 @@
 package io.kvcache;
 
+import static io.kvcache.Prompts.LAYOUT;
+import static io.kvcache.Prompts.assertRows;
+import static io.kvcache.Prompts.compute;
+import static io.kvcache.Prompts.extend;
 import static io.kvcache.Thrown.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -14,43 +18,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 final class PrefixSharingTest {
-    /** 4 tokens a block. */
-    private static final KvLayout LAYOUT = KvLayout.builder()
-            .layers(1)
-            .kvHeads(1)
-            .headSize(2)
-            .type(KvType.F32)
-            .tokensPerBlock(4)
-            .build();
-
     @RegisterExtension
     final Caches caches = new Caches();
-
-    /** Opens, computes what is not cached, and returns the open sequence. */
-    private static Sequence compute(Namespace namespace, int... prompt) {
-        Sequence sequence = namespace.open(prompt);
-        extend(sequence, Arrays.copyOfRange(prompt, sequence.length(), prompt.length));
-        return sequence;
-    }
-
-    /** Rows tell token and position: equal prefixes have equal rows, as in a model. */
-    private static void extend(Sequence sequence, int... tokens) {
-        assertTrue(sequence.tryReserve(tokens.length));
-        for (int token : tokens) {
-            float[] row = {token, sequence.length()};
-            sequence.write(0, sequence.length(), row, row);
-            sequence.commit(token);
-        }
-    }
-
-    private static void assertRows(Sequence sequence) {
-        float[] keys = new float[2 * sequence.length()];
-        sequence.gather(0, 0, sequence.length(), keys, 0, keys.clone(), 0);
-        for (int position = 0; position < sequence.length(); position++) {
-            assertEquals(sequence.token(position), keys[2 * position]);
-            assertEquals(position, keys[2 * position + 1]);
-        }
-    }
 
     @Test
     void shouldAdoptTheFullBlocksOfAClosedSequence() {
