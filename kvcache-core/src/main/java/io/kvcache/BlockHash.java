@@ -10,8 +10,7 @@ package io.kvcache;
 final class BlockHash {
     // An entry is tag << 32 | block + 1, or 0 where nothing is: a probe costs one cache miss. Linear probing; removal
     // shifts the entries behind back (Knuth, TAOCP vol. 3, 6.4, algorithm R), so that there are no tombstones. At most
-    // 3
-    // in 4 are taken.
+    // every other one is taken: runs stay short.
     private static final int FIRST_ENTRIES = 64;
 
     private long[] table = new long[FIRST_ENTRIES];
@@ -51,7 +50,7 @@ final class BlockHash {
     }
 
     void add(int tag, int block) {
-        if (4L * (size + 1) > 3L * table.length) {
+        if (2L * (size + 1) > table.length) {
             grow();
         }
         put(pack(tag, block));

@@ -1,6 +1,6 @@
 package io.kvcache;
 
-import java.util.BitSet;
+import java.util.Arrays;
 
 /**
  * Which leaf goes next: sorts evictable leaves into groups and lets the policy choose within a group.
@@ -9,7 +9,7 @@ import java.util.BitSet;
  */
 final class EvictionOrder {
     private final EvictionPolicy policy;
-    private final BitSet evictable = new BitSet();
+    private boolean[] evictable = new boolean[64]; // [blocks]
     private int groups;
 
     EvictionOrder(EvictionPolicy policy) {
@@ -21,7 +21,7 @@ final class EvictionOrder {
     }
 
     boolean contains(int block) {
-        return evictable.get(block);
+        return block >= 0 && block < evictable.length && evictable[block];
     }
 
     void add(int block, LeafGroups leaves, int band, long released) {
@@ -29,13 +29,17 @@ final class EvictionOrder {
             leaves.name(band, groups++);
         }
         leaves.add(band);
-        evictable.set(block);
+        if (block >= evictable.length) {
+            int capacity = (int) Math.min(Math.max(block + 1L, evictable.length * 3L / 2), Integer.MAX_VALUE - 8);
+            evictable = Arrays.copyOf(evictable, capacity);
+        }
+        evictable[block] = true;
         policy.evictable(block, leaves.group(band), released);
     }
 
     void remove(int block, LeafGroups leaves, int band) {
         leaves.remove(band);
-        evictable.clear(block);
+        evictable[block] = false;
         policy.unevictable(block);
     }
 
@@ -43,7 +47,7 @@ final class EvictionOrder {
     int victim(LeafGroups leaves) {
         int group = leaves.group(leaves.lowestBand());
         int victim = policy.victim(group);
-        if (victim < 0 || !evictable.get(victim)) {
+        if (!contains(victim)) {
             throw new IllegalStateException("the policy must choose an evictable leaf: block=" + victim + " group="
                     + group + " policy=" + policy.getClass().getName());
         }

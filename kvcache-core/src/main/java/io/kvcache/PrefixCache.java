@@ -182,9 +182,11 @@ final class PrefixCache {
         long room = withFloor.isEmpty() ? Long.MAX_VALUE : room(root.partition);
         int most = prompt.length - 1;
         int parent = root.node;
+        long fingerprint = index.fingerprint(parent);
         int matched = 0;
         while (matched + tokensPerBlock <= most) {
-            int block = index.find(parent, prompt, matched);
+            fingerprint = index.childFingerprint(fingerprint, prompt, matched);
+            int block = index.find(fingerprint, parent, prompt, matched);
             if (block == BlockPool.NONE) {
                 break;
             }
@@ -249,33 +251,39 @@ final class PrefixCache {
      * @return whether a block of the table was replaced
      */
     boolean publish(BlockTable table) {
+        int first = table.published();
+        int parent = first == 0 ? table.root().node : table.block(first - 1);
+        if (first == 0 ? table.root().retired : !index.isPublished(parent)) {
+            table.stopPublishing();
+            return false;
+        }
         boolean replaced = false;
-        while (table.canPublish()) {
-            int at = table.published();
-            int parent = at == 0 ? table.root().node : table.block(at - 1);
-            if (at == 0 ? table.root().retired : !index.isPublished(parent)) {
-                table.stopPublishing();
-                return replaced;
-            }
-            int own = table.block(at);
-            int equal = index.find(parent, table.tokens(), at * tokensPerBlock);
-            if (equal != BlockPool.NONE && isOver(equal, true)) {
-                equal = BlockPool.NONE;
-            }
-            if (equal == BlockPool.NONE) {
-                index.publish(parent, own, table.tokens(), at * tokensPerBlock);
+        long fingerprint = index.fingerprint(parent);
+        for (int at = first; table.canPublish(); at++) {
+            int from = at * tokensPerBlock;
+            fingerprint = index.childFingerprint(fingerprint, table.tokens(), from);
+            int equal = index.find(fingerprint, parent, table.tokens(), from);
+            if (equal == BlockPool.NONE || isOver(equal, true)) {
+                int own = table.block(at);
+                index.publish(fingerprint, parent, own, table.tokens(), from);
                 retention.give(own, table.retention(), table.life(), now);
-                order.policy().published(own, index.fingerprint(own), at, table.label(), now);
+                order.policy().published(own, fingerprint, at, table.label(), now);
             } else {
-                reference(equal);
-                order.policy().touched(equal, table.label(), now);
-                table.replace(at, equal);
-                release(own);
+                replace(table, at, equal);
                 replaced = true;
             }
+            parent = table.block(at);
             table.advancePublished();
         }
         return replaced;
+    }
+
+    private void replace(BlockTable table, int at, int equal) {
+        int own = table.block(at);
+        reference(equal);
+        order.policy().touched(equal, table.label(), now);
+        table.replace(at, equal);
+        release(own);
     }
 
     // ---- allocate and release ----

@@ -18,11 +18,10 @@ final class PrefixIndex {
     // Parents are named by block numbers. A block number is used again only after its node was removed, and a node is
     // removed before its parent, so the parent's number always means the parent that was meant.
     //
-    // To find a block that matches only in its first tokens, the children of a node that begin with the same token
-    // form a list, newest first, found through (parent, first token). Only the newest few are compared: a popular node
-    // can have thousands of children (6,047 in one public trace).
-    //
-    // All children of a node form a second list, so that a subtree can be walked when it expires or is erased.
+    // The children of a node form a list, newest first. To find one that matches only in its first tokens, the newest
+    // few
+    // are compared. A root, and a block with more children than that, has a list for each first token besides, found
+    // through (parent, first token): a popular node can have thousands of children (6,047 in one public trace).
     static final int NONE = BlockPool.NONE;
 
     private static final int FIRST_ROOT = -2; // roots count down from here, blocks up from 0
@@ -52,7 +51,8 @@ final class PrefixIndex {
     private int[] nextSibling = new int[0];
     private int[] previousSibling = new int[0];
     private long[] fingerprints = new long[0];
-    private int[] older = new int[0]; // the list of children that begin with the same token
+    private int[] childCounts = new int[0]; // up to CANDIDATES; one more: has lists by first token
+    private int[] older = new int[0]; // in the list of those that begin with the same token
     private int[] newer = new int[0];
     private int[][] tokens =
             new int[0][]; // [chunks][2^chunkShift blocks][tokensPerBlock]: chunks do not move when it grows
@@ -130,14 +130,30 @@ final class PrefixIndex {
         return nextSibling[block] == NONE && previousSibling[block] == NONE;
     }
 
-    /** 64 bits that stand for all tokens up to the end of a published block, and for the root. */
-    long fingerprint(int block) {
-        return fingerprints[block];
+    /** 64 bits that stand for a root, or for all tokens up to the end of a published block. */
+    long fingerprint(int node) {
+        return node >= 0 ? fingerprints[node] : rootFingerprints[rootEntry(node)];
+    }
+
+    /**
+     * The fingerprint of a child that holds the block of tokens at {@code from}. Whoever follows a path goes from one to the
+     * next, without asking the blocks found: then the processor looks for several blocks at once.
+     */
+    long childFingerprint(long parentFingerprint, int[] source, int from) {
+        long hash = parentFingerprint;
+        int i = 0;
+        for (; i < tokensPerBlock - 1; i += 2) { // two tokens a multiplication: it is on the path of every look-up
+            hash = step(hash, pair(source[from + i], source[from + i + 1]));
+        }
+        if (i < tokensPerBlock) {
+            hash = step(hash, source[from + i]);
+        }
+        return mix(hash) & fingerprintMask;
     }
 
     /** The child of {@code parent} that holds exactly the block of tokens at {@code from}, or {@link #NONE}. */
-    int find(int parent, int[] source, int from) {
-        int tag = tag(fingerprint(parent, source, from));
+    int find(long fingerprint, int parent, int[] source, int from) {
+        int tag = tag(fingerprint);
         int entry = byFingerprint.entry(tag);
         int block = byFingerprint.block(entry);
         while (block != NONE
@@ -158,16 +174,17 @@ final class PrefixIndex {
         if (count == 0) {
             return NONE;
         }
+        boolean lists = hasLists(parent);
+        int candidate = lists ? newestByFirstToken.block(listEntry(parent, source[from])) : firstChild[parent];
         int best = NONE;
         int longest = 0;
-        int candidate = newestByFirstToken.block(listEntry(parent, source[from]));
         for (int i = 0; i < CANDIDATES && candidate != NONE; i++) {
             int matched = matching(candidate, source, from, count);
             if (matched > longest) {
                 best = candidate;
                 longest = matched;
             }
-            candidate = older[candidate];
+            candidate = lists ? older[candidate] : nextSibling[candidate];
         }
         return best;
     }
@@ -181,15 +198,34 @@ final class PrefixIndex {
     }
 
     /** Publishes a block below a parent that is a root or published; no child with these tokens exists. */
-    void publish(int parent, int block, int[] source, int from) {
+    void publish(long fingerprint, int parent, int block, int[] source, int from) {
         ensureCapacity(block + 1);
         System.arraycopy(source, from, tokens[block >>> chunkShift], tokensAt(block), tokensPerBlock);
         parents[block] = parent;
         firstChild[block] = NONE;
-        fingerprints[block] = fingerprint(parent, source, from);
-        byFingerprint.add(tag(fingerprints[block]), block);
-        linkNewest(parent, source[from], block);
+        fingerprints[block] = fingerprint;
+        byFingerprint.add(tag(fingerprint), block);
+        childCounts[block] = 0;
         linkChild(parent, block);
+        if (hasLists(parent)) {
+            linkNewest(parent, block);
+        } else if (++childCounts[parent] > CANDIDATES) {
+            linkChildrenByFirstToken(parent);
+        }
+    }
+
+    private boolean hasLists(int parent) {
+        return parent < 0 || childCounts[parent] > CANDIDATES;
+    }
+
+    private void linkChildrenByFirstToken(int parent) {
+        int oldest = firstChild[parent];
+        while (nextSibling[oldest] != NONE) {
+            oldest = nextSibling[oldest];
+        }
+        for (int child = oldest; child != NONE; child = previousSibling[child]) {
+            linkNewest(parent, child);
+        }
     }
 
     private void linkChild(int parent, int block) {
@@ -229,9 +265,14 @@ final class PrefixIndex {
             throw new IllegalStateException("only leaves can be removed: block=" + block + " published="
                     + isPublished(block) + " size=" + size());
         }
-        unlinkFromList(block);
+        int parent = parents[block];
+        if (hasLists(parent)) {
+            unlinkFromList(block);
+        } else {
+            childCounts[parent]--;
+        }
         byFingerprint.remove(tag(fingerprints[block]), block);
-        unlinkChild(parents[block], block);
+        unlinkChild(parent, block);
         parents[block] = NONE;
     }
 
@@ -243,7 +284,8 @@ final class PrefixIndex {
 
     // ---- the list of children that begin with the same token ----
 
-    private void linkNewest(int parent, int firstToken, int block) {
+    private void linkNewest(int parent, int block) {
+        int firstToken = firstToken(block);
         int entry = listEntry(parent, firstToken);
         int head = newestByFirstToken.block(entry);
         newer[block] = NONE;
@@ -300,18 +342,6 @@ final class PrefixIndex {
         return (int) (fingerprint ^ fingerprint >>> 32);
     }
 
-    private long fingerprint(int parent, int[] source, int from) {
-        long hash = parent >= 0 ? fingerprints[parent] : rootFingerprints[rootEntry(parent)];
-        int i = 0;
-        for (; i < tokensPerBlock - 1; i += 2) { // two tokens a multiplication: it is on the path of every look-up
-            hash = step(hash, pair(source[from + i], source[from + i + 1]));
-        }
-        if (i < tokensPerBlock) {
-            hash = step(hash, source[from + i]);
-        }
-        return mix(hash) & fingerprintMask;
-    }
-
     private static long pair(int high, int low) {
         return ((long) high << 32) | (low & 0xFFFFFFFFL);
     }
@@ -339,6 +369,7 @@ final class PrefixIndex {
             nextSibling = Arrays.copyOf(nextSibling, capacity);
             previousSibling = Arrays.copyOf(previousSibling, capacity);
             fingerprints = Arrays.copyOf(fingerprints, capacity);
+            childCounts = Arrays.copyOf(childCounts, capacity);
             older = Arrays.copyOf(older, capacity);
             newer = Arrays.copyOf(newer, capacity);
         }
@@ -361,7 +392,13 @@ final class PrefixIndex {
                 require(parent < 0 || isPublished(parent), "a published block's parent is published", block, parent);
                 int[] own = Arrays.copyOfRange(
                         tokens[block >>> chunkShift], tokensAt(block), tokensAt(block) + tokensPerBlock);
-                require(find(parent, own, 0) == block, "a published block is found by its tokens", block, parent);
+                long fingerprint = childFingerprint(fingerprint(parent), own, 0);
+                require(fingerprint == fingerprints[block], "fingerprints are chained", block, parent);
+                require(
+                        find(fingerprint, parent, own, 0) == block,
+                        "a published block is found by its tokens",
+                        block,
+                        parent);
             }
         }
         require(

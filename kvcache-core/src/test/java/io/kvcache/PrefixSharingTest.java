@@ -240,4 +240,33 @@ final class PrefixSharingTest {
             assertRows(first);
         }
     }
+
+    /** A block with many children, some of which begin with the same tokens. */
+    @Test
+    void shouldFindPartialHitsAmongManyChildren() {
+        KvCache cache = caches.of(LAYOUT, 100);
+        Namespace namespace = cache.namespace("a");
+        for (int children = 1; children <= 40; children++) {
+            compute(namespace, 1, 2, 3, 4, 10 + children, children, 0, 0).close();
+            cache.verify();
+            for (int child = 1; child <= children; child++) {
+                assertEquals(6, namespace.probe(new int[] {1, 2, 3, 4, 10 + child, child, 7, 7}));
+                assertEquals(5, namespace.probe(new int[] {1, 2, 3, 4, 10 + child, 99, 7, 7}));
+            }
+            assertEquals(4, namespace.probe(new int[] {1, 2, 3, 4, 9, 9}));
+        }
+        for (int sibling = 0; sibling < 12; sibling++) {
+            compute(namespace, 1, 2, 3, 4, 50, sibling, 0, 0).close();
+        }
+        assertEquals(6, namespace.probe(new int[] {1, 2, 3, 4, 50, 11, 7, 7}));
+        assertEquals(6, namespace.probe(new int[] {1, 2, 3, 4, 50, 4, 7, 7}));
+        assertEquals(5, namespace.probe(new int[] {1, 2, 3, 4, 50, 3, 7, 7}), "only the newest eight are compared");
+        try (Sequence greedy = cache.namespace("b").open(new int[1])) {
+            for (int blocks = 1; blocks <= 100; blocks++) {
+                assertTrue(greedy.tryReserve(blocks * 4)); // takes the children away one by one
+                cache.verify();
+            }
+        }
+        assertEquals(0, namespace.stats().cachedBlocks());
+    }
 }

@@ -7,7 +7,7 @@ import io.kvcache.EvictionPolicy;
  *
  * <p>Thread-safe: immutable.
  */
-enum ReplayPolicy {
+public enum ReplayPolicy {
     LRU,
     HDE,
     FIFO,
