@@ -55,7 +55,7 @@ public final class Decoder {
         float[] logits = new float[model.vocabularySize()];
         long start = nanoClock.getAsLong();
         try (Sequence sequence = cache.namespace("run").open(prompt)) {
-            int cached = sequence.length();
+            int cached = sequence.cachedTokens();
             prefill(sequence, prompt);
             int token = next(sampler, logits);
             long first = nanoClock.getAsLong();

@@ -12,6 +12,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -49,12 +50,25 @@ final class RunCommand implements Callable<Integer> {
         private @Nullable Path file;
 
         @Option(
+                names = "--prompts",
+                paramLabel = "F",
+                description = "A UTF-8 file with a text to continue on each line.")
+        private @Nullable Path lines;
+
+        @Option(
                 names = "--tokens",
                 paramLabel = "ID",
                 split = ",",
                 description = "Token ids to continue, as they are, for example 1,2,3.")
         private int @Nullable [] tokens;
     }
+
+    @Option(
+            names = "--repeat",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Run all prompts so many times, with one cache" + DEFAULT_BEHIND)
+    private int repeat;
 
     @Option(names = "--max-tokens", paramLabel = "N", defaultValue = "128", description = DEFAULT)
     private int maxTokens;
@@ -124,20 +138,25 @@ final class RunCommand implements Callable<Integer> {
         if (prefillChunk < 1) {
             throw new IllegalArgumentException("must be positive: prefillChunk=" + prefillChunk);
         }
+        if (repeat < 1) {
+            throw new IllegalArgumentException("must be positive: repeat=" + repeat);
+        }
         try (GgufFile file = model == null ? ShippedModel.open() : GgufFile.open(model)) {
             LlamaShape shape = LlamaShape.of(file.metadata());
             Tokenizer tokenizer = new Tokenizer(file.metadata());
-            GenerationRequest request = new GenerationRequest(
-                    promptTokens(tokenizer),
-                    maxTokens,
-                    new SamplingOptions(temperature, topK, topP, seed),
-                    ignoreEndOfSequence);
+            SamplingOptions sampling = new SamplingOptions(temperature, topK, topP, seed);
+            List<GenerationRequest> requests = prompts(tokenizer).stream()
+                    .map(tokens -> new GenerationRequest(tokens, maxTokens, sampling, ignoreEndOfSequence))
+                    .toList();
             KvLayout layout = shape.kvLayout(kvType, tokensPerBlock);
             int maximumRows = Math.min(prefillChunk, shape.contextTokens());
             try (KvCache cache =
                             KvCache.builder(layout).maximumBytes(cacheBytes).build();
                     Llama llama = new Llama(file, layout, maximumRows)) {
-                run(new Decoder(llama, tokenizer, cache, System::nanoTime), request, out);
+                Decoder decoder = new Decoder(llama, tokenizer, cache, System::nanoTime);
+                for (int round = 0; round < repeat; round++) {
+                    requests.forEach(request -> run(decoder, request, out));
+                }
             }
         }
         return 0;
@@ -156,11 +175,23 @@ final class RunCommand implements Callable<Integer> {
         }
     }
 
-    private int[] promptTokens(Tokenizer tokenizer) {
+    private List<int[]> prompts(Tokenizer tokenizer) {
         if (prompt.tokens != null) {
-            return prompt.tokens;
+            return List.of(prompt.tokens);
         }
-        return tokenizer.encode(prompt.text != null ? prompt.text : read(Objects.requireNonNull(prompt.file)));
+        if (prompt.lines == null) {
+            String text = prompt.text != null ? prompt.text : read(Objects.requireNonNull(prompt.file));
+            return List.of(tokenizer.encode(text));
+        }
+        List<int[]> prompts = read(prompt.lines)
+                .lines()
+                .filter(line -> !line.isBlank())
+                .map(tokenizer::encode)
+                .toList();
+        if (prompts.isEmpty()) {
+            throw new IllegalArgumentException("file has no prompt: prompts=" + prompt.lines);
+        }
+        return prompts;
     }
 
     private static String read(Path file) {

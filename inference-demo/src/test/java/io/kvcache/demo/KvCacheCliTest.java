@@ -12,6 +12,7 @@ import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -72,6 +73,40 @@ final class KvCacheCliTest {
         assertEquals(3, json.get("kv").get("blocksUsed").intValue());
         assertEquals(3 * 16 * 1280, json.get("kv").get("bytesUsed").intValue());
         assertEquals(1 - 39 / 48.0, json.get("kv").get("wasteRatio").doubleValue(), 1e-9);
+    }
+
+    @Test
+    void shouldKeepItsCacheForRepeatsAndPrompts() throws IOException {
+        Path file = Files.writeString(
+                directory.resolve("prompts.txt"),
+                "In the beginning God created the heaven and the earth\n\nIn the beginning God created the light\n");
+        Result result = call(
+                "run",
+                "--prompts",
+                file.toString(),
+                "--repeat",
+                "2",
+                "--max-tokens",
+                "8",
+                "--json",
+                "--tokens-per-block",
+                "4");
+        assertEquals("", result.err);
+        List<JsonNode> runs = new ArrayList<>();
+        for (String line : result.out.lines().toList()) {
+            runs.add(new ObjectMapper().readTree(line));
+        }
+        assertEquals(4, runs.size());
+        assertEquals(0, runs.get(0).get("cachedTokens").intValue());
+        assertTrue(runs.get(1).get("cachedTokens").intValue() > 4, result.out);
+        for (int i = 0; i < 2; i++) {
+            int promptTokens = runs.get(i).get("promptTokens").intValue();
+            assertEquals(promptTokens - 1, runs.get(i + 2).get("cachedTokens").intValue());
+            assertEquals(runs.get(i).get("tokens"), runs.get(i + 2).get("tokens"));
+        }
+        assertOneLine(1, "must be positive: repeat=0", "run", "--prompt", "a", "--repeat", "0");
+        Path empty = Files.writeString(directory.resolve("empty.txt"), "\n \n");
+        assertOneLine(1, "file has no prompt: prompts=.*", "run", "--prompts", empty.toString());
     }
 
     @Test
