@@ -27,11 +27,25 @@ final class BlockTable {
     private @Nullable PrefixRoot root;
     private int published;
     private boolean publishes;
+    private boolean looksUp;
     private int label;
     private Retention retention = Retention.DEFAULT; // of what it publishes
     private double life; // the part of its time to live that jitter leaves
 
     private final IntArrayList toClear = new IntArrayList();
+
+    /** What is known of the tokens to come. */
+    final Claim claim = new Claim(this);
+
+    // Why the look-up of the prompt found no more.
+    private MissReason missReason = MissReason.NONE;
+    private int missedAt;
+
+    // While a reserve is planned: a shared tail that it replaces by a copy, or NONE; and blocks that it needs.
+    int sharedTail = BlockPool.NONE;
+    int neededBlocks;
+    boolean planned;
+    boolean tailReplaced; // by the last reserve
 
     // Whether the block that holds position length is known to have no other holder. It lets reserve do without the
     // lock while a block fills; only a fork of this very sequence can share it, and truncate may fall back on a shared
@@ -44,23 +58,39 @@ final class BlockTable {
     }
 
     /** Starts a table without blocks. */
-    void open(PrefixRoot newRoot, boolean newPublishes, int newLabel, Retention newRetention, double newLife) {
+    void open(PrefixRoot newRoot, OpenOptions options, Retention newRetention, double newLife) {
         root = newRoot;
-        publishes = newPublishes;
-        label = newLabel;
+        publishes = options.publish();
+        looksUp = options.lookup();
+        label = options.label();
         retention = newRetention;
         life = newLife;
     }
 
     /**
-     * Takes over a prefix that is cached: its blocks have been appended; the last one may match only in part. There is room for
-     * its tokens.
+     * Takes over a prefix that is cached: its blocks have been appended; the last one may match only in part.
+     *
+     * @param source its tokens from position {@code offset} on; those before are known
      */
-    void adopt(int[] prompt, int matched) {
+    void adopt(int[] source, int offset, int matched) {
+        prepareTokens(matched);
         published = matched / tokensPerBlock;
-        System.arraycopy(prompt, 0, tokens, 0, matched);
+        System.arraycopy(source, 0, tokens, offset, matched - offset);
         length = matched;
         ownsTail = false;
+    }
+
+    void missed(MissReason reason, int position) {
+        missReason = reason;
+        missedAt = position;
+    }
+
+    MissReason missReason() {
+        return missReason;
+    }
+
+    int missedAt() {
+        return missedAt;
     }
 
     int length() {
@@ -89,6 +119,11 @@ final class BlockTable {
     /** How many of the first blocks have been published. */
     int published() {
         return published;
+    }
+
+    /** Whether it may take up and make known what others compute. */
+    boolean shares() {
+        return publishes && looksUp;
     }
 
     /** Whether there are full blocks that could be published. */
@@ -217,6 +252,13 @@ final class BlockTable {
         reserved -= added;
     }
 
+    /** Whether the last reserve replaced the last block; asked once. */
+    boolean takeTailReplaced() {
+        boolean replaced = tailReplaced;
+        tailReplaced = false;
+        return replaced;
+    }
+
     /** Cuts the committed tokens and drops the reservation; the caller removes the blocks that are too many now. */
     void truncate(int newLength) {
         length = newLength;
@@ -236,7 +278,12 @@ final class BlockTable {
         System.arraycopy(other.tokens, 0, tokens, 0, other.length);
         count = other.count;
         length = other.length;
-        open(other.root(), other.publishes, other.label, other.retention, other.life);
+        root = other.root();
+        publishes = other.publishes;
+        looksUp = other.looksUp;
+        label = other.label;
+        retention = other.retention;
+        life = other.life;
         published = other.published;
         version++;
     }
@@ -256,6 +303,8 @@ final class BlockTable {
         truncate(0);
         root = null;
         retention = Retention.DEFAULT;
+        claim.end();
+        missed(MissReason.NONE, 0);
     }
 
     int[] toArray() {

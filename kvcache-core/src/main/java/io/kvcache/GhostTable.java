@@ -50,19 +50,30 @@ final class GhostTable {
         slots.add(tag(fingerprint), entry - 1);
     }
 
+    /** Returns the number of a fingerprint, or {@link #NONE}. */
+    long get(long fingerprint) {
+        int entry = find(fingerprint);
+        return entry == SENTINEL ? NONE : values[entry];
+    }
+
     /** Forgets a fingerprint and returns its number, or {@link #NONE}. */
     long take(long fingerprint) {
+        int entry = find(fingerprint);
+        if (entry == SENTINEL) {
+            return NONE;
+        }
+        remove(entry);
+        return values[entry];
+    }
+
+    /** The entry of a fingerprint, or the sentinel. */
+    private int find(long fingerprint) {
         int tag = tag(fingerprint);
         int at = slots.entry(tag);
         while (slots.block(at) != BlockPool.NONE && fingerprints[slots.block(at) + 1] != fingerprint) {
             at = slots.entryAfter(at, tag);
         }
-        if (slots.block(at) == BlockPool.NONE) {
-            return NONE;
-        }
-        int entry = slots.block(at) + 1;
-        remove(entry);
-        return values[entry];
+        return slots.block(at) + 1;
     }
 
     private void remove(int entry) {

@@ -1,13 +1,16 @@
 package io.kvcache;
 
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
 import org.agrona.concurrent.Agent;
 import org.agrona.concurrent.NanoClock;
 import org.agrona.concurrent.SystemNanoClock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The keys and values of many sequences of one model, in paged off-heap memory.
@@ -94,12 +97,44 @@ public final class KvCache implements AutoCloseable {
     }
 
     /**
+     * Reserves slots for several sequences, for all of them or for none: what a scheduler needs before a batched step.
+     *
+     * @param sequences [sequences] open sequences of this cache, each of them once
+     * @param tokens [sequences] slots beyond the length of each; what is reserved already counts
+     * @return whether there was memory for all; if not, nothing has changed
+     * @throws IllegalArgumentException if the lengths differ, a sequence comes twice or belongs to another cache, or a count is
+     *     negative
+     * @throws IllegalStateException if a sequence is closed
+     * @throws BlockMemoryException if the operating system refuses memory that the cache's limit allows
+     */
+    public boolean tryReserve(List<Sequence> sequences, int[] tokens) {
+        if (sequences.size() != tokens.length) {
+            throw new IllegalArgumentException(
+                    "a count for each sequence: sequences=" + sequences.size() + " tokens=" + tokens.length);
+        }
+        for (int i = 0; i < tokens.length; i++) {
+            sequences.get(i).checkReserve(tokens[i]);
+            if (!sequences.get(i).isOf(this.sequences)) {
+                throw new IllegalArgumentException("sequence belongs to another cache: " + sequences.get(i));
+            }
+        }
+        if (!this.sequences.reserve(sequences, tokens)) {
+            return false;
+        }
+        for (int i = 0; i < tokens.length; i++) {
+            Sequence sequence = sequences.get(i);
+            sequence.reserved(sequence.table(), Math.max(tokens[i], sequence.reserved()));
+        }
+        return true;
+    }
+
+    /**
      * Takes one step of maintenance: blocks whose time to live is over leave, and priorities whose duration is over fall back
-     * to the default of their namespace. An expired block is never found anyway; maintenance gives its memory back. Due blocks
+     * to the default of their namespace; sessions end; opens that have waited to their deadline give up. An expired block is never found anyway; maintenance gives its memory back. Due blocks
      * wait for the end of the current tick of an eighth of a second.
      *
-     * @param limit blocks to look at, at most; a block that expires takes those that continue it along
-     * @return blocks looked at; fewer than {@code limit} when no more are due
+     * @param limit blocks and sessions to look at, at most; a block that expires takes those that continue it along
+     * @return how many were looked at; fewer than {@code limit} when no more are due
      * @throws IllegalArgumentException if the limit is not positive
      * @throws IllegalStateException if the cache is closed
      */
@@ -177,6 +212,9 @@ public final class KvCache implements AutoCloseable {
         private int minimumPartialHit = 1;
         private EvictionPolicy.Factory evictionPolicy = EvictionPolicy.lru();
         private NanoClock clock = SystemNanoClock.INSTANCE;
+        private int maximumSequences = Integer.MAX_VALUE;
+        private @Nullable CacheListener listener;
+        private @Nullable Executor listenerExecutor;
         private OptionalLong seed = OptionalLong.empty();
         private long fingerprintMask = ~0L;
 
@@ -225,6 +263,35 @@ public final class KvCache implements AutoCloseable {
         }
 
         /**
+         * Bounds how many sequences may be open at a time, forks included. When all slots are taken, {@link Namespace#open(int[],
+         * OpenOptions, Duration)} waits, and what does not wait throws.
+         *
+         * @param sequences positive; no bound by default
+         * @return this
+         */
+        public Builder maximumSequences(int sequences) {
+            if (sequences <= 0) {
+                throw new IllegalArgumentException("must be positive: maximumSequences=" + sequences);
+            }
+            maximumSequences = sequences;
+            return this;
+        }
+
+        /**
+         * Tells somebody what can be found and what cannot any more.
+         *
+         * @param newListener is called by one thread at a time, never under the lock of the cache
+         * @param executor runs the calls: a thread of the listener's own, or {@code Runnable::run} for a quick listener, which
+         *     then runs in whatever thread has caused an event
+         * @return this
+         */
+        public Builder listener(CacheListener newListener, Executor executor) {
+            listener = Objects.requireNonNull(newListener, "listener");
+            listenerExecutor = Objects.requireNonNull(executor, "executor");
+            return this;
+        }
+
+        /**
          * Sets the clock by which blocks expire and policies measure ages. It is never read under the lock of the cache.
          *
          * @param newClock nanoseconds from any origin; the system's by default
@@ -269,6 +336,8 @@ public final class KvCache implements AutoCloseable {
         SequencePool sequencesOver(BlockMemory memory) {
             long chosen = seed.orElseGet(() -> new SecureRandom().nextLong());
             BlockPool blocks = new BlockPool(memory);
+            EventQueue events =
+                    listener == null || listenerExecutor == null ? null : new EventQueue(listener, listenerExecutor);
             PrefixCache prefixes = new PrefixCache(
                     layout.tokensPerBlock(),
                     minimumPartialHit,
@@ -276,8 +345,9 @@ public final class KvCache implements AutoCloseable {
                     blocks,
                     new PrefixIndex(layout.tokensPerBlock(), chosen, fingerprintMask),
                     evictionPolicy.create(memory.maximumBlocks()),
+                    events,
                     chosen);
-            return new SequencePool(layout, memory, blocks, prefixes, clock);
+            return new SequencePool(layout, memory, blocks, prefixes, maximumSequences, events, clock);
         }
     }
 }

@@ -1,27 +1,27 @@
 package io.kvcache;
 
 /**
- * What one namespace holds at one moment, and what it has done since it came into being.
+ * What one namespace holds at one moment, and what has gone through it since it came into being.
  *
  * <p>Thread-safe: immutable.
  *
- * @param usedBlocks blocks that sequences or pins hold
+ * @param usedBlocks blocks that sequences, sessions or pins hold
+ * @param sharedBlocks how many of these are published: other sequences can share them; the others are private
  * @param cachedBlocks blocks that nobody holds, kept for prompts that begin with the same tokens
  * @param pinnedBlocks blocks that are pinned, among the used ones
- * @param opened sequences opened, forks apart
- * @param promptTokens tokens of their prompts
- * @param hitTokens how many of these were cached
- * @param evictedBlocks cached blocks given up for room
- * @param expiredBlocks blocks whose time had come
- * @param erasedBlocks blocks taken out by {@link Namespace#erase()} or {@link Namespace#renew()}
+ * @param sessions sessions stored by key
+ * @param traffic what has gone through it
  */
 public record NamespaceStats(
-        int usedBlocks,
-        int cachedBlocks,
-        int pinnedBlocks,
-        long opened,
-        long promptTokens,
-        long hitTokens,
-        long evictedBlocks,
-        long expiredBlocks,
-        long erasedBlocks) {}
+        int usedBlocks, int sharedBlocks, int cachedBlocks, int pinnedBlocks, int sessions, Traffic traffic) {
+    /**
+     * Returns what it holds now and what went through it since an earlier snapshot.
+     *
+     * @param earlier a snapshot of the same namespace
+     * @return this with the difference of the traffic
+     */
+    public NamespaceStats minus(NamespaceStats earlier) {
+        return new NamespaceStats(
+                usedBlocks, sharedBlocks, cachedBlocks, pinnedBlocks, sessions, traffic.minus(earlier.traffic));
+    }
+}

@@ -15,22 +15,24 @@ import org.jspecify.annotations.Nullable;
  *     equal
  * @param label 0 to 7: the caller's class of requests, for policies that learn
  * @param retention of the blocks that it publishes, not pinned; null: the default of the namespace
+ * @param room slots behind the prompt that an open with a deadline waits for and reserves, besides those of the prompt
  */
 public record OpenOptions(
         boolean lookup,
         boolean publish,
         List<Identity> identities,
         int label,
-        @Nullable Retention retention) {
-    /** Look up and publish, no identities, label 0, the default retention of the namespace. */
-    public static final OpenOptions DEFAULT = new OpenOptions(true, true, List.of(), 0, null);
+        @Nullable Retention retention,
+        int room) {
+    /** Look up and publish, no identities, label 0, the default retention of the namespace, no room behind the prompt. */
+    public static final OpenOptions DEFAULT = new OpenOptions(true, true, List.of(), 0, null, 0);
 
     private static final int LABELS = 8;
 
     /**
      * Makes options; the {@code with} methods of {@link #DEFAULT} read better.
      *
-     * @throws IllegalArgumentException if the label is out of range, or the retention pins
+     * @throws IllegalArgumentException if the label is out of range, the retention pins, or the room is negative
      */
     public OpenOptions {
         identities = List.copyOf(identities);
@@ -40,6 +42,9 @@ public record OpenOptions(
         if (retention != null) {
             retention.checkNotPinned();
         }
+        if (room < 0) {
+            throw new IllegalArgumentException("must not be negative: room=" + room);
+        }
     }
 
     /**
@@ -48,7 +53,7 @@ public record OpenOptions(
      * @return a copy
      */
     public OpenOptions withoutLookup() {
-        return new OpenOptions(false, publish, identities, label, retention);
+        return new OpenOptions(false, publish, identities, label, retention, room);
     }
 
     /**
@@ -57,7 +62,7 @@ public record OpenOptions(
      * @return a copy
      */
     public OpenOptions withoutPublish() {
-        return new OpenOptions(lookup, false, identities, label, retention);
+        return new OpenOptions(lookup, false, identities, label, retention, room);
     }
 
     /**
@@ -70,7 +75,7 @@ public record OpenOptions(
     public OpenOptions withIdentity(String kind, String value) {
         List<Identity> more = new ArrayList<>(identities);
         more.add(new Identity(kind, value));
-        return new OpenOptions(lookup, publish, more, label, retention);
+        return new OpenOptions(lookup, publish, more, label, retention, room);
     }
 
     /**
@@ -80,7 +85,7 @@ public record OpenOptions(
      * @return a copy
      */
     public OpenOptions withLabel(int newLabel) {
-        return new OpenOptions(lookup, publish, identities, newLabel, retention);
+        return new OpenOptions(lookup, publish, identities, newLabel, retention, room);
     }
 
     /**
@@ -90,6 +95,17 @@ public record OpenOptions(
      * @return a copy
      */
     public OpenOptions withRetention(Retention newRetention) {
-        return new OpenOptions(lookup, publish, identities, label, newRetention);
+        return new OpenOptions(lookup, publish, identities, label, newRetention, room);
+    }
+
+    /**
+     * Returns a copy with room behind the prompt, for instance for the tokens to generate: what opens with a deadline can then
+     * go on to the end without being refused memory.
+     *
+     * @param slots not negative
+     * @return a copy
+     */
+    public OpenOptions withRoom(int slots) {
+        return new OpenOptions(lookup, publish, identities, label, retention, slots);
     }
 }

@@ -11,6 +11,7 @@ import java.util.Map;
  */
 final class Partition {
     final String name;
+    final int index; // partitions are numbered from 0
     final NamespaceOptions options;
     final int floorBlocks;
     final int ceilingBlocks;
@@ -18,25 +19,26 @@ final class Partition {
     final LeafGroups leaves;
     final Map<List<Identity>, PrefixRoot> roots = new LinkedHashMap<>();
 
-    // Every block that is not free belongs to one partition: those that somebody holds, and those only cached.
+    // Every block that is not free belongs to one partition: those that somebody holds (yielding ones are held by
+    // sessions
+    // only, which give them up), and those only cached.
     int blocks;
     int unreferencedBlocks;
     int pinnedBlocks;
+    int publishedBlocks;
+    int yieldingBlocks;
+    int sessions;
 
-    long opened;
-    long promptTokens;
-    long hitTokens;
-    long evictedBlocks;
-    long expiredBlocks;
-    long erasedBlocks;
+    final TrafficCounters traffic = new TrafficCounters();
 
     /**
      * Makes a partition without blocks.
      *
      * @param leaves groups of its own if it has a floor or a ceiling; otherwise those of all such partitions
      */
-    Partition(String name, NamespaceOptions options, long blockBytes, LeafGroups leaves) {
+    Partition(String name, int index, NamespaceOptions options, long blockBytes, LeafGroups leaves) {
         this.name = name;
+        this.index = index;
         this.options = options;
         this.floorBlocks = saturated(Math.ceilDiv(options.floorBytes(), blockBytes));
         this.ceilingBlocks = saturated(options.ceilingBytes() / blockBytes);
@@ -58,28 +60,35 @@ final class Partition {
         return blocks > floorBlocks;
     }
 
-    /** Blocks that others may not take: its unmet floor, and what is cached of its floor. */
+    /** Blocks that others may not take: its unmet floor, and what it could do without of its floor. */
     int withheldBlocks() {
         int unmet = Math.max(0, floorBlocks - blocks);
         int borrowed = Math.max(0, blocks - floorBlocks);
-        return unmet + Math.max(0, unreferencedBlocks - borrowed);
+        return unmet + Math.max(0, reclaimableBlocks() - borrowed);
     }
 
-    /** How many more blocks its ceiling allows it to hold if it evicts what it has cached. */
+    /** Blocks that it has and can do without: cached, or held by sessions only. */
+    int reclaimableBlocks() {
+        return unreferencedBlocks + yieldingBlocks;
+    }
+
+    /** How many more blocks its ceiling allows it to hold if it gives up what it can. */
     long belowCeiling() {
-        return (long) ceilingBlocks - blocks + unreferencedBlocks;
+        return (long) ceilingBlocks - blocks + reclaimableBlocks();
+    }
+
+    /** By how many blocks it would exceed its ceiling with {@code more}. */
+    int aboveCeiling(int more) {
+        return (int) Math.max(0, (long) blocks + more - ceilingBlocks);
     }
 
     NamespaceStats stats() {
         return new NamespaceStats(
                 blocks - unreferencedBlocks,
+                publishedBlocks - unreferencedBlocks,
                 unreferencedBlocks,
                 pinnedBlocks,
-                opened,
-                promptTokens,
-                hitTokens,
-                evictedBlocks,
-                expiredBlocks,
-                erasedBlocks);
+                sessions,
+                traffic.snapshot());
     }
 }

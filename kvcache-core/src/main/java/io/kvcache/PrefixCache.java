@@ -3,9 +3,7 @@ package io.kvcache;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 import org.agrona.collections.IntArrayList;
 import org.jspecify.annotations.Nullable;
@@ -18,30 +16,31 @@ import org.jspecify.annotations.Nullable;
  */
 final class PrefixCache {
     // A published block is in one of two states. Referenced: by tables, and by one pin at most. Unreferenced: cached;
-    // if
-    // no published block continues it, it is a leaf and stands in the eviction order. Whoever references a block
-    // references its parent too, so that peeling leaves reaches every unreferenced block.
+    // if no published block continues it, it is a leaf and stands in the eviction order. Whoever references a block
+    // references its parent too, so that peeling leaves reaches every unreferenced block. What sessions hold yields:
+    // when
+    // no leaf is left, sessions are given up, which makes leaves.
     private final int tokensPerBlock;
     private final int minimumPartialHit;
     private final BlockMemory memory;
     private final BlockPool blocks;
+    private final BlockLedger ledger;
     private final PrefixIndex index;
     private final EvictionOrder order;
+    private final Flights flights;
+    private final SessionStore sessions;
+    private final RemovedBlocks removed;
+    private final @Nullable EventQueue events;
     private final BlockRetention retention = new BlockRetention();
     private final SplittableRandom jitter;
 
-    private final List<Partition> partitions = new ArrayList<>();
     private @Nullable PrefixRoot[] roots = new PrefixRoot[0]; // [nodes of the index]
-    private final List<Partition> withFloor = new ArrayList<>();
     private final LeafGroups commonLeaves = new LeafGroups(); // of all partitions without a quota
     private final List<Partition> withOwnLeaves = new ArrayList<>();
-    private long floorBlocks;
 
     // [blocks]
-    private @Nullable Partition[] owners = new Partition[0]; // whose keys and values are in a block; null: zeros
     private long[] released = new long[0];
     private long releases;
-    private int unreferencedBlocks;
 
     // A pin counts on its block and on every block before it.
     private final BitSet explicitPins = new BitSet();
@@ -52,12 +51,14 @@ final class PrefixCache {
     private final IntArrayList overwriteNow = new IntArrayList();
     private volatile boolean erasedReady;
 
+    private final PrefixWalk walk = new PrefixWalk();
     private long now;
 
     /**
      * Makes an empty cache over a pool.
      *
      * @param minimumPartialHit a block that matches in fewer of its first tokens is not copied
+     * @param events is told what enters and leaves the index; null: nobody listens
      * @param seed of jitter
      */
     PrefixCache(
@@ -67,19 +68,35 @@ final class PrefixCache {
             BlockPool blocks,
             PrefixIndex index,
             EvictionPolicy policy,
+            @Nullable EventQueue events,
             long seed) {
         this.tokensPerBlock = tokensPerBlock;
         this.minimumPartialHit = minimumPartialHit;
         this.memory = memory;
         this.blocks = blocks;
         this.index = index;
+        this.ledger = new BlockLedger(memory, blocks);
         this.order = new EvictionOrder(policy);
+        this.flights = new Flights(tokensPerBlock);
+        this.sessions = new SessionStore(tokensPerBlock);
+        this.removed = new RemovedBlocks(memory.maximumBlocks());
+        this.events = events;
         this.jitter = new SplittableRandom(seed);
     }
 
     /** Sets the time of what follows, in nanoseconds since the cache was built; it never runs backwards. */
     void advanceTo(long nanos) {
         now = Math.max(now, nanos);
+    }
+
+    /** What is being computed; see {@link SingleFlight}. */
+    Flights flights() {
+        return flights;
+    }
+
+    /** How many blocks each partition has and could get. */
+    BlockLedger ledger() {
+        return ledger;
     }
 
     // ---- partitions and roots ----
@@ -92,25 +109,12 @@ final class PrefixCache {
      */
     Partition newPartition(String name, NamespaceOptions options) {
         boolean quota = Partition.hasQuota(options);
-        Partition partition =
-                new Partition(name, options, memory.blockBytes(), quota ? new LeafGroups() : commonLeaves);
-        if (partition.ceilingBlocks < 1) {
-            throw new IllegalArgumentException("ceiling too small for one block: namespace=" + name + " ceilingBytes="
-                    + options.ceilingBytes() + " blockBytes=" + memory.blockBytes());
-        }
-        if (floorBlocks + partition.floorBlocks > memory.maximumBlocks()) {
-            throw new IllegalArgumentException("cache too small for all floors: namespace=" + name + " floorBlocks="
-                    + partition.floorBlocks + " otherFloorBlocks=" + floorBlocks + " maximumBlocks="
-                    + memory.maximumBlocks());
-        }
-        floorBlocks += partition.floorBlocks;
+        LeafGroups leaves = quota ? new LeafGroups() : commonLeaves;
+        Partition partition = new Partition(name, ledger.partitions().size(), options, memory.blockBytes(), leaves);
+        ledger.add(partition);
         newRoot(partition, List.of());
-        partitions.add(partition);
         if (quota) {
             withOwnLeaves.add(partition);
-        }
-        if (partition.floorBlocks > 0) {
-            withFloor.add(partition);
         }
         return partition;
     }
@@ -121,7 +125,9 @@ final class PrefixCache {
     }
 
     private PrefixRoot newRoot(Partition partition, List<Identity> identities) {
-        PrefixRoot root = new PrefixRoot(partition, identities, index.newRoot());
+        List<String> name = new ArrayList<>(List.of(partition.name));
+        identities.forEach(identity -> name.addAll(List.of(identity.kind(), identity.value())));
+        PrefixRoot root = new PrefixRoot(partition, identities, index.newRoot(name));
         partition.roots.put(identities, root);
         int entry = PrefixIndex.rootEntry(root.node);
         if (entry >= roots.length) {
@@ -144,28 +150,42 @@ final class PrefixCache {
 
     // ---- look up ----
 
-    /** How many tokens of a prompt {@link #open} would find. */
-    int probe(Partition partition, List<Identity> identities, int[] prompt) {
-        PrefixRoot root = partition.roots.get(identities);
-        return root == null ? 0 : match(root, prompt, null);
+    /**
+     * Searches a prompt, changing nothing.
+     *
+     * @param most positions that may be found
+     * @return where the search ends, until the next one
+     */
+    PrefixWalk probe(Partition partition, int[] prompt, OpenOptions options, int most) {
+        PrefixRoot root = partition.roots.get(options.identities());
+        if (root == null || !options.lookup()) {
+            walk.start(BlockPool.NONE, 0, 0);
+        } else {
+            search(root, prompt, most, null);
+        }
+        return walk;
     }
 
     /**
-     * Starts a fresh table with the longest cached prefix of a prompt that leaves at least one token to compute. A block that
-     * matches only in part becomes the table's last one, like any shared block after a cut inside it: the next reserve
-     * copies what matched.
+     * Starts a fresh table with the longest cached prefix of a prompt. A block that matches only in part becomes the table's last
+     * one, like any shared block after a cut inside it: the next reserve copies what matched.
+     *
+     * @param most positions that may be found
+     * @return where the search ended, until the next one
      */
-    void open(Partition partition, int[] prompt, OpenOptions options, BlockTable table) {
+    PrefixWalk open(Partition partition, int[] prompt, OpenOptions options, int most, BlockTable table) {
         Retention wanted = options.retention() != null ? options.retention() : partition.options.retention();
         PrefixRoot root = root(partition, options.identities());
         root.sequences++;
-        table.open(root, options.publish(), options.label(), wanted, life(wanted));
+        table.open(root, options, wanted, life(wanted));
         order.policy().opened(now);
-        int matched = options.lookup() ? match(root, prompt, table) : 0;
-        table.adopt(prompt, matched);
-        partition.opened++;
-        partition.promptTokens += prompt.length;
-        partition.hitTokens += matched;
+        if (options.lookup()) {
+            search(root, prompt, most, table);
+        } else {
+            walk.start(root.node, index.fingerprint(root.node), 0);
+        }
+        table.adopt(prompt, 0, walk.matched());
+        return walk;
     }
 
     /** Makes a fresh table equal to another one, sharing its blocks. */
@@ -174,49 +194,76 @@ final class PrefixCache {
         source.shareTail();
         source.root().sequences++;
         for (int i = 0; i < table.count(); i++) {
-            blocks.retain(table.block(i));
+            ledger.retain(table.block(i));
         }
     }
 
-    private int match(PrefixRoot root, int[] prompt, @Nullable BlockTable into) {
-        long room = withFloor.isEmpty() ? Long.MAX_VALUE : room(root.partition);
-        int most = prompt.length - 1;
-        int parent = root.node;
-        long fingerprint = index.fingerprint(parent);
-        int matched = 0;
-        while (matched + tokensPerBlock <= most) {
-            fingerprint = index.childFingerprint(fingerprint, prompt, matched);
-            int block = index.find(fingerprint, parent, prompt, matched);
-            if (block == BlockPool.NONE) {
+    private void search(PrefixRoot root, int[] prompt, int most, @Nullable BlockTable into) {
+        walk.start(root.node, index.fingerprint(root.node), 0);
+        follow(prompt, 0, most, root.partition, into);
+    }
+
+    /** Goes on with the walk along full blocks, then into a block that matches in part. */
+    private void follow(int[] tokens, int offset, int most, Partition partition, @Nullable BlockTable into) {
+        if (followBlocks(tokens, offset, most, partition, into)) {
+            int count = Math.min(tokensPerBlock, most - walk.position);
+            int partial = index.findLongest(walk.node, tokens, walk.position - offset, count);
+            int matching =
+                    partial == BlockPool.NONE ? 0 : index.matching(partial, tokens, walk.position - offset, count);
+            if (matching > 0 && matching >= minimumPartialHit && mayTake(partial, partition, into != null)) {
+                take(partial, into);
+                walk.partial = partial;
+                walk.partialTokens = matching;
+            }
+        }
+    }
+
+    /** Returns whether the next block is not there, or not wanted; false: it is there and may not be taken. */
+    private boolean followBlocks(int[] tokens, int offset, int most, Partition partition, @Nullable BlockTable into) {
+        int node = walk.node;
+        long fingerprint = walk.fingerprint;
+        int position = walk.position;
+        boolean missing = true;
+        while (position + tokensPerBlock <= most) {
+            long next = index.childFingerprint(fingerprint, tokens, position - offset);
+            int block = index.find(next, node, tokens, position - offset);
+            missing = block == BlockPool.NONE;
+            if (missing || !mayTake(block, partition, into != null)) {
                 break;
             }
-            room -= blocks.references(block) == 0 ? 1 : 0;
-            if (room < 0 || isOver(block, into != null)) {
-                return matched;
-            }
             take(block, into);
-            parent = block;
-            matched += tokensPerBlock;
+            node = block;
+            fingerprint = next;
+            position += tokensPerBlock;
+            missing = true; // as far as was asked
         }
-        int count = Math.min(tokensPerBlock, most - matched);
-        int partial = index.findLongest(parent, prompt, matched, count);
-        int partialTokens = partial == BlockPool.NONE ? 0 : index.matching(partial, prompt, matched, count);
-        if (partialTokens == 0 || partialTokens < minimumPartialHit) {
-            return matched;
+        walk.node = node;
+        walk.fingerprint = fingerprint;
+        walk.position = position;
+        walk.missing = missing;
+        return missing;
+    }
+
+    /** Whether a block may be found: neither is its memory guaranteed to others, nor is its time over. */
+    private boolean mayTake(int block, Partition partition, boolean remove) {
+        boolean reclaimable = ledger.isReclaimable(block);
+        int taken = remove ? 0 : walk.reclaimable; // counted in the room already, or not
+        if (reclaimable && ledger.hasFloors() && ledger.room(partition) <= taken) {
+            walk.withheld = true;
+            return false;
         }
-        room -= blocks.references(partial) == 0 ? 1 : 0;
-        if (room < 0 || isOver(partial, into != null)) {
-            return matched;
+        if (isOver(block, remove)) {
+            return false;
         }
-        take(partial, into);
-        return matched + partialTokens;
+        walk.reclaimable += reclaimable ? 1 : 0;
+        return true;
     }
 
     /** Whether the time of a block is over, which ends a search; then it leaves with all that continues it. */
     private boolean isOver(int block, boolean remove) {
         boolean over = retention.isExpired(block, now);
         if (over && remove) {
-            expire(block);
+            unpublishSubtree(block, RemovalCause.EXPIRED, false);
         }
         return over;
     }
@@ -230,15 +277,91 @@ final class PrefixCache {
     }
 
     private void reference(int block) {
-        if (blocks.references(block) == 0) {
+        if (!ledger.isHeld(block)) {
             if (order.contains(block)) {
                 leaveOrder(block);
             }
-            owner(block).unreferencedBlocks--;
-            unreferencedBlocks--;
             retention.referenced(block);
         }
-        blocks.retain(block);
+        ledger.retain(block);
+    }
+
+    /**
+     * Takes up what was published since behind the blocks of a table, where its tokens are those announced.
+     *
+     * @param most positions that may be found
+     * @return tokens by which the table has grown
+     */
+    int adopt(BlockTable table, int[] tokens, int offset, int most) {
+        int length = table.length();
+        if (!startBehind(table)) {
+            return 0;
+        }
+        Partition partition = table.root().partition;
+        follow(tokens, offset, most, partition, null);
+        if (walk.matched() <= length) {
+            return 0;
+        }
+        int published = table.published();
+        releaseBeyond(table, published);
+        startBehind(table);
+        follow(tokens, offset, most, partition, table);
+        table.adopt(tokens, offset, walk.matched());
+        partition.traffic.adoptedTokens += table.length() - length;
+        return table.length() - length;
+    }
+
+    /** Starts a walk behind the published blocks of a table; false if they have left. */
+    private boolean startBehind(BlockTable table) {
+        int published = table.published();
+        int node = published == 0 ? table.root().node : table.block(published - 1);
+        if (published == 0 ? table.root().retired : !index.isPublished(node)) {
+            return false;
+        }
+        walk.start(node, index.fingerprint(node), published * tokensPerBlock);
+        return true;
+    }
+
+    /** Where a claim stands now, as others have published its blocks; the block that it stands behind has not left. */
+    PrefixWalk advance(Claim claim, Partition partition) {
+        walk.start(claim.node(), claim.fingerprint(), claim.position());
+        followBlocks(claim.tokens(), claim.offset(), claim.tokensEnd(), partition, null);
+        return walk;
+    }
+
+    /** Where the claim of a table stands, searched again from the table on; null if the table's own blocks have left. */
+    @Nullable
+    PrefixWalk restart(BlockTable table) {
+        if (!startBehind(table) || walk.position < table.claim.offset()) {
+            return null;
+        }
+        Claim claim = table.claim;
+        followBlocks(claim.tokens(), claim.offset(), claim.tokensEnd(), table.root().partition, null);
+        return walk;
+    }
+
+    /** The fingerprint of the block that a claim needs next. */
+    long nextFingerprint(Claim claim) {
+        return index.childFingerprint(claim.fingerprint(), claim.tokens(), claim.position() - claim.offset());
+    }
+
+    /** Why a search found no more of a prompt, nobody else's work considered. */
+    MissReason missReason(PrefixWalk walk, int[] prompt, OpenOptions options) {
+        if (!options.lookup()) {
+            return MissReason.DISABLED;
+        }
+        if (walk.matched() >= prompt.length - 1) {
+            return MissReason.NONE;
+        }
+        if (walk.withheld) {
+            return MissReason.NO_ROOM;
+        }
+        MissReason reason = MissReason.NEVER_SEEN;
+        if (walk.position + tokensPerBlock <= prompt.length) {
+            reason = removed.reason(index.childFingerprint(walk.fingerprint, prompt, walk.position));
+        }
+        boolean continues = walk.matched() > 0 && index.firstChild(walk.node) != BlockPool.NONE;
+        return reason == MissReason.NEVER_SEEN && continues ? MissReason.DIVERGED : reason;
     }
 
     // ---- publish ----
@@ -264,10 +387,7 @@ final class PrefixCache {
             fingerprint = index.childFingerprint(fingerprint, table.tokens(), from);
             int equal = index.find(fingerprint, parent, table.tokens(), from);
             if (equal == BlockPool.NONE || isOver(equal, true)) {
-                int own = table.block(at);
-                index.publish(fingerprint, parent, own, table.tokens(), from);
-                retention.give(own, table.retention(), table.life(), now);
-                order.policy().published(own, fingerprint, at, table.label(), now);
+                publish(table, at, parent, fingerprint);
             } else {
                 replace(table, at, equal);
                 replaced = true;
@@ -276,6 +396,20 @@ final class PrefixCache {
             table.advancePublished();
         }
         return replaced;
+    }
+
+    private void publish(BlockTable table, int at, int parent, long fingerprint) {
+        int own = table.block(at);
+        int from = at * tokensPerBlock;
+        index.publish(fingerprint, parent, own, table.tokens(), from);
+        retention.give(own, table.retention(), table.life(), now);
+        order.policy().published(own, fingerprint, at, table.label(), now);
+        Partition partition = table.root().partition;
+        partition.publishedBlocks++;
+        partition.traffic.published(removed.takeEvicted(fingerprint, now));
+        if (events != null) {
+            events.stored(table.root(), index.number(own), index.number(parent), table.tokens(), from, tokensPerBlock);
+        }
     }
 
     private void replace(BlockTable table, int at, int equal) {
@@ -288,54 +422,57 @@ final class PrefixCache {
 
     // ---- allocate and release ----
 
-    /** How many blocks a partition can get: free, still to come from memory, or cached and not guaranteed to others. */
-    long obtainable(Partition partition) {
-        return Math.min(room(partition), partition.belowCeiling());
-    }
-
-    private long room(Partition partition) {
-        long room = (long) blocks.reachable() + unreferencedBlocks;
-        for (Partition other : withFloor) {
-            if (other != partition) {
-                room -= other.withheldBlocks();
-            }
-        }
-        return room;
-    }
-
-    /**
-     * Says how many blocks must have memory before a partition can get {@code needed}: more than there are now means that
-     * memory has to grow first. What is cached is evicted only when memory cannot grow any more, or at the ceiling.
-     */
-    int memoryFor(Partition partition, int needed) {
-        long wanted = (long) blocks.used() + needed - Math.max(0, aboveCeiling(partition, needed));
-        return (int) Math.min(wanted, memory.maximumBlocks());
-    }
-
-    private static long aboveCeiling(Partition partition, int needed) {
-        return (long) partition.blocks + needed - partition.ceilingBlocks;
-    }
-
-    /** Evicts what is missing, and no more, until a partition can have {@code needed} blocks; they are {@link #obtainable}. */
+    /** Gives up what is missing, and no more, until a partition can have {@code needed} blocks; they are obtainable. */
     void makeAvailable(Partition partition, int needed) {
-        ensureCapacity(blocks.prepare(needed));
-        for (long missing = aboveCeiling(partition, needed); missing > 0; missing--) {
-            evict(order.victim(partition.leaves));
+        ledger.prepare(needed);
+        if (released.length < ledger.capacity()) {
+            released = Arrays.copyOf(released, ledger.capacity());
         }
-        for (int missing = needed - blocks.available(); missing > 0; missing--) {
-            evict(victim(partition));
+        while (partition.aboveCeiling(needed) > 0) {
+            reclaimOwn(partition);
+        }
+        while (needed > blocks.available()) {
+            reclaim(partition);
         }
     }
 
-    /** The next to go: what others, and this partition, have borrowed; if there is nothing, what this partition has. */
-    private int victim(Partition partition) {
-        int best = better(BlockPool.NONE, commonLeaves);
+    /** Gives up what others, and this partition, have borrowed; if there is nothing, what this partition has. */
+    private void reclaim(Partition partition) {
+        int leaf = better(BlockPool.NONE, commonLeaves);
         for (Partition other : withOwnLeaves) {
             if (other.hasBorrowed()) {
-                best = better(best, other.leaves);
+                leaf = better(leaf, other.leaves);
             }
         }
-        return best != BlockPool.NONE ? best : order.victim(partition.leaves);
+        if (leaf != BlockPool.NONE) {
+            evict(leaf);
+            return;
+        }
+        Session session = null;
+        for (Partition other : ledger.partitions()) {
+            if (other.hasBorrowed()) {
+                session = better(session, firstYielding(other));
+            }
+        }
+        if (session != null) {
+            giveUp(session);
+        } else {
+            reclaimOwn(partition);
+        }
+    }
+
+    private void reclaimOwn(Partition partition) {
+        if (partition.leaves.lowestBand() >= 0) {
+            evict(order.victim(partition.leaves));
+            return;
+        }
+        Session session = firstYielding(partition);
+        if (session == null) {
+            throw new IllegalStateException(
+                    "invariant broken: what is counted as reclaimable can be reclaimed: namespace=" + partition.name
+                            + " reclaimable=" + partition.reclaimableBlocks());
+        }
+        giveUp(session);
     }
 
     private int better(int best, LeafGroups leaves) {
@@ -349,8 +486,7 @@ final class PrefixCache {
     }
 
     private void evict(int block) {
-        owner(block).evictedBlocks++;
-        unpublish(block, true);
+        unpublish(block, RemovalCause.CAPACITY);
     }
 
     /**
@@ -358,10 +494,7 @@ final class PrefixCache {
      * inside the last block that fits could never go on.
      */
     boolean canTakeOver(int block) {
-        return block != BlockPool.NONE
-                && index.isPublished(block)
-                && index.isLeaf(block)
-                && blocks.references(block) == 1;
+        return block != BlockPool.NONE && index.isPublished(block) && index.isLeaf(block) && ledger.hasOneHolder(block);
     }
 
     /** Gives a published block up for the table that holds it: an eviction that loses no more than what does not match. */
@@ -369,43 +502,19 @@ final class PrefixCache {
         evict(block);
     }
 
-    /**
-     * Hands a block to a partition; there is one {@link #makeAvailable available}.
-     *
-     * @param after a block that the new one should follow in memory, or {@link BlockPool#NONE}
-     * @param table notes a block that holds keys and values of another partition: it must be cleared before anybody reads it
-     */
-    int allocate(Partition partition, int after, BlockTable table) {
-        int block = blocks.allocate(after);
-        Partition before = owners[block];
-        if (before != null && before != partition) {
-            table.mustClear(block);
-        }
-        owners[block] = partition;
-        partition.blocks++;
-        return block;
-    }
-
-    private void ensureCapacity(int wanted) {
-        if (wanted > owners.length) {
-            int capacity = (int) Math.min(Math.max(wanted + 64L, owners.length * 3L / 2), Integer.MAX_VALUE - 8);
-            long[] grown = Arrays.copyOf(released, capacity);
-            owners = Arrays.copyOf(owners, capacity);
-            released = grown;
-        }
-    }
-
     /** Drops a reference: the last one leaves a published block cached and frees any other. */
     void release(int block) {
-        if (blocks.release(block) > 0) {
-            return;
+        if (ledger.release(block)) {
+            afterLastRelease(block);
         }
+    }
+
+    private void afterLastRelease(int block) {
         if (!index.isPublished(block)) {
             free(block);
             return;
         }
-        owner(block).unreferencedBlocks++;
-        unreferencedBlocks++;
+        ledger.keep(block);
         released[block] = ++releases;
         retention.released(block, now);
         if (index.isLeaf(block)) {
@@ -434,7 +543,7 @@ final class PrefixCache {
         for (int i = table.published() - 1; i >= 0; i--) {
             int block = table.block(i);
             boolean unshared = index.isPublished(block)
-                    && blocks.references(block) == 1
+                    && ledger.hasOneHolder(block)
                     && index.firstChild(block) == child
                     && (child == BlockPool.NONE || index.isOnlyChild(child));
             if (!unshared) {
@@ -451,49 +560,58 @@ final class PrefixCache {
             overwriteNow.pushInt(block);
             erasedReady = true;
         } else {
-            owner(block).blocks--;
-            blocks.free(block);
+            ledger.free(block);
         }
     }
 
     private void enterOrder(int block) {
-        order.add(block, owner(block).leaves, retention.band(block), released[block]);
+        order.add(block, ledger.owner(block).leaves, retention.band(block), released[block]);
     }
 
     private void leaveOrder(int block) {
-        order.remove(block, owner(block).leaves, retention.band(block));
-    }
-
-    private Partition owner(int block) {
-        Partition owner = owners[block];
-        if (owner == null) {
-            throw new IllegalStateException("block has no owner: block=" + block);
-        }
-        return owner;
+        order.remove(block, ledger.owner(block).leaves, retention.band(block));
     }
 
     // ---- take out ----
 
     /** Takes a leaf out of the index. It is free, unless sequences hold it: then it is theirs alone. */
-    private void unpublish(int block, boolean evicted) {
+    private void unpublish(int block, RemovalCause cause) {
         unpin(block);
-        boolean cached = blocks.references(block) == 0;
+        boolean cached = !ledger.isHeld(block);
         if (cached) {
             leaveOrder(block);
         }
         int parent = index.parent(block);
+        note(block, parent, cause);
         index.remove(block);
         retention.forget(block);
-        order.policy().removed(block, evicted);
+        order.policy().removed(block, cause == RemovalCause.CAPACITY);
+        if (!flights.isEmpty()) {
+            flights.parentLeft(block);
+        }
         if (cached) {
-            owner(block).unreferencedBlocks--;
-            unreferencedBlocks--;
+            ledger.discard(block);
             free(block);
         }
         if (parent < 0) {
             dropIfUnused(rootOf(parent));
-        } else if (index.isLeaf(parent) && blocks.references(parent) == 0 && !order.contains(parent)) {
+        } else if (index.isLeaf(parent) && !ledger.isHeld(parent) && !order.contains(parent)) {
             enterOrder(parent);
+        }
+    }
+
+    /** Counts and remembers a block that leaves the index. */
+    private void note(int block, int parent, RemovalCause cause) {
+        Partition owner = ledger.owner(block);
+        owner.publishedBlocks--;
+        switch (cause) {
+            case CAPACITY -> owner.traffic.evictedBlocks++;
+            case EXPIRED -> owner.traffic.expiredBlocks++;
+            case EXPLICIT -> owner.traffic.erasedBlocks++;
+        }
+        removed.add(index.fingerprint(block), cause, now);
+        if (events != null) {
+            events.removed(owner, index.number(block), index.number(parent), cause);
         }
     }
 
@@ -506,7 +624,7 @@ final class PrefixCache {
     }
 
     /** Takes out a block with all that continues it, deepest first. */
-    private int unpublishSubtree(int top, boolean overwrite) {
+    private int unpublishSubtree(int top, RemovalCause cause, boolean overwrite) {
         int count = 0;
         int block = top;
         while (true) {
@@ -519,7 +637,7 @@ final class PrefixCache {
             if (overwrite) {
                 toOverwrite.set(block);
             }
-            unpublish(block, false);
+            unpublish(block, cause);
             if (overwrite) {
                 index.overwriteTokens(block);
             }
@@ -531,24 +649,20 @@ final class PrefixCache {
         }
     }
 
-    private void expire(int block) {
-        Partition owner = owner(block);
-        owner.expiredBlocks += unpublishSubtree(block, false);
-    }
-
     /**
      * Lets what is due expire or fall back to its namespace's priority.
      *
-     * @param limit blocks to look at
-     * @return blocks looked at; fewer than the limit when no more are due
+     * @param limit blocks and sessions to look at
+     * @return how many were looked at; fewer than the limit when no more are due
      */
     int maintain(int limit) {
-        return retention.poll(now, limit, this::maintainBlock);
+        int handled = retention.poll(now, limit, this::maintainBlock);
+        return handled < limit ? handled + sessions.poll(now, limit - handled, this::maintainSession) : handled;
     }
 
     private void maintainBlock(int block) {
         if (retention.isExpired(block, now)) {
-            expire(block);
+            unpublishSubtree(block, RemovalCause.EXPIRED, false);
             return;
         }
         if (retention.isPriorityOver(block, now)) {
@@ -556,7 +670,8 @@ final class PrefixCache {
             if (ordered) {
                 leaveOrder(block);
             }
-            retention.changePriority(block, owner(block).options.retention().priority());
+            retention.changePriority(
+                    block, ledger.owner(block).options.retention().priority());
             if (ordered) {
                 enterOrder(block);
             }
@@ -565,8 +680,17 @@ final class PrefixCache {
         retention.reschedule(block);
     }
 
+    private void maintainSession(int id) {
+        Session session = sessions.session(id);
+        if (session.expiry <= now) {
+            drop(session);
+        } else {
+            sessions.reschedule(session);
+        }
+    }
+
     /**
-     * Takes out all that a partition has published; sequences that are open publish nothing any more.
+     * Takes out all that a partition has published and stored; sequences that are open publish nothing any more.
      *
      * @param overwrite whether to overwrite it: what is free is {@link #takeErased ready} for that, the rest when it is released
      * @return what is ready and what is deferred
@@ -575,19 +699,19 @@ final class PrefixCache {
         List<PrefixRoot> retired = new ArrayList<>(partition.roots.values());
         partition.roots.clear();
         newRoot(partition, List.of());
-        int count = 0;
         int readyBefore = overwriteNow.size();
+        int count = dropSessions(partition, overwrite);
         for (PrefixRoot root : retired) {
             root.retired = true;
+            flights.parentLeft(root.node);
             int child = index.firstChild(root.node);
             while (child != BlockPool.NONE) {
                 int next = index.nextSibling(child);
-                count += unpublishSubtree(child, overwrite);
+                count += unpublishSubtree(child, RemovalCause.EXPLICIT, overwrite);
                 child = next;
             }
             dropIfUnused(root);
         }
-        partition.erasedBlocks += count;
         int ready = overwriteNow.size() - readyBefore;
         return new Erasure(ready, count - ready);
     }
@@ -611,9 +735,8 @@ final class PrefixCache {
 
     /** Frees a block that was {@link #takeErased taken} and is overwritten now. */
     void freeErased(int block) {
-        owner(block).blocks--;
-        owners[block] = null;
-        blocks.free(block);
+        ledger.free(block);
+        ledger.forgetOwner(block);
     }
 
     // ---- retain ----
@@ -654,10 +777,10 @@ final class PrefixCache {
         if (explicitPins.get(block)) {
             return true;
         }
-        if (pins.length < owners.length) {
-            pins = Arrays.copyOf(pins, owners.length);
+        if (pins.length < ledger.capacity()) {
+            pins = Arrays.copyOf(pins, ledger.capacity());
         }
-        Partition owner = owner(block);
+        Partition owner = ledger.owner(block);
         int cost = 0;
         for (int ancestor = block; ancestor >= 0 && pins[ancestor] == 0; ancestor = index.parent(ancestor)) {
             cost++;
@@ -681,7 +804,7 @@ final class PrefixCache {
             return;
         }
         explicitPins.clear(block);
-        Partition owner = owner(block);
+        Partition owner = ledger.owner(block);
         int ancestor = block;
         while (ancestor >= 0 && --pins[ancestor] == 0) {
             int parent = index.parent(ancestor);
@@ -691,78 +814,217 @@ final class PrefixCache {
         }
     }
 
+    // ---- sessions ----
+
+    /**
+     * Stores what a table holds under a key, in place of what was there.
+     *
+     * @return whether it was stored: not if the partition was erased or renewed since the table was opened
+     */
+    boolean put(String key, BlockTable table, Retention wanted) {
+        PrefixRoot root = table.root();
+        if (root.retired) {
+            return false;
+        }
+        Session before = sessions.get(root.partition, key);
+        Session session = sessions.take();
+        session.table.prepare(table.count());
+        session.table.prepareTokens(table.length());
+        session.table.copyFrom(table);
+        table.shareTail();
+        root.sequences++;
+        for (int i = 0; i < table.count(); i++) {
+            ledger.retainForSession(table.block(i));
+        }
+        if (before != null) {
+            drop(before);
+        }
+        session.start(key, wanted, life(wanted), now);
+        sessions.put(session);
+        return true;
+    }
+
+    /** The session with a key, used just now, or null. */
+    @Nullable
+    Session session(Partition partition, String key) {
+        Session session = sessions.get(partition, key);
+        if (session != null && session.expiry <= now) {
+            drop(session);
+            session = null;
+        }
+        if (session == null) {
+            partition.traffic.sessionMisses++;
+        } else {
+            partition.traffic.sessionHits++;
+            sessions.used(session, now);
+        }
+        return session;
+    }
+
+    /** Forgets a session; returns whether it was there. */
+    boolean remove(Partition partition, String key) {
+        Session session = sessions.get(partition, key);
+        if (session == null) {
+            return false;
+        }
+        boolean expired = session.expiry <= now;
+        drop(session);
+        return !expired;
+    }
+
+    /** The keys of a partition, those given up first coming first. */
+    List<String> keys(Partition partition) {
+        List<String> keys = new ArrayList<>();
+        for (Session session = sessions.first(partition); session != null; session = sessions.after(session)) {
+            if (session.expiry > now) {
+                keys.add(session.key);
+            }
+        }
+        return keys;
+    }
+
+    int sessions() {
+        return sessions.size();
+    }
+
+    private void drop(Session session) {
+        sessions.remove(session);
+        BlockTable table = session.table;
+        PrefixRoot root = table.root();
+        while (table.count() > 0) {
+            int block = table.removeLast();
+            if (ledger.releaseForSession(block)) {
+                afterLastRelease(block);
+            }
+        }
+        root.sequences--;
+        dropIfUnused(root);
+        table.close();
+        sessions.give(session);
+    }
+
+    /** Drops a session for the memory that it alone holds. */
+    private void giveUp(Session session) {
+        session.partition().traffic.droppedSessions++;
+        drop(session);
+    }
+
+    /** Drops all sessions of a partition; returns how many blocks of theirs, not published, are to be overwritten. */
+    private int dropSessions(Partition partition, boolean overwrite) {
+        int count = 0;
+        for (Session session = sessions.first(partition); session != null; session = sessions.first(partition)) {
+            BlockTable table = session.table;
+            for (int i = 0; overwrite && i < table.count(); i++) {
+                int block = table.block(i);
+                if (!index.isPublished(block) && !toOverwrite.get(block)) {
+                    toOverwrite.set(block);
+                    count++;
+                }
+            }
+            drop(session);
+        }
+        return count;
+    }
+
+    private static @Nullable Session better(@Nullable Session best, @Nullable Session candidate) {
+        return best == null || (candidate != null && candidate.goesBefore(best)) ? candidate : best;
+    }
+
+    /** The first session of a partition to be given up whose end gives memory back. */
+    private @Nullable Session firstYielding(Partition partition) {
+        Session session = sessions.first(partition);
+        while (session != null && !yields(session.table)) {
+            session = sessions.after(session);
+        }
+        return session;
+    }
+
+    /** Whether sessions alone hold any block of a table: usually its last one, if any. */
+    private boolean yields(BlockTable table) {
+        for (int i = table.count() - 1; i >= 0; i--) {
+            if (ledger.isReclaimable(table.block(i))) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     // ---- facts ----
 
-    int cachedBlocks() {
-        return unreferencedBlocks;
-    }
-
-    int pinnedBlocks() {
-        return partitions.stream().mapToInt(partition -> partition.pinnedBlocks).sum();
-    }
-
-    long evictedBlocks() {
-        return partitions.stream()
-                .mapToLong(partition -> partition.evictedBlocks)
-                .sum();
-    }
-
-    long expiredBlocks() {
-        return partitions.stream()
-                .mapToLong(partition -> partition.expiredBlocks)
-                .sum();
+    /** The fingerprint of a published block or of a root. */
+    long fingerprint(int node) {
+        return index.fingerprint(node);
     }
 
     boolean isPublished(int block) {
         return index.isPublished(block);
     }
 
-    /** Checks the bookkeeping; {@code held} [blocks] counts the references of all tables, to which pins are added. */
+    /** Whether something can be published below a block or a root. */
+    boolean isNode(int node) {
+        return node < 0 ? !rootOf(node).retired : index.isPublished(node);
+    }
+
+    /** Checks the bookkeeping; {@code held} [blocks] counts the references of sequences; those of pins and sessions are added. */
     void verify(int[] held) {
         index.verify();
         retention.verify();
-        boolean[] kept = new boolean[held.length];
-        Map<Partition, int[]> counts = new HashMap<>(); // blocks, unreferenced, pinned
-        int published = 0;
-        int known = Math.min(held.length, owners.length);
-        for (int block = 0; block < known; block++) {
+        int[] ofSessions = new int[held.length];
+        boolean[] cached = new boolean[held.length];
+        boolean[] waiting = new boolean[held.length];
+        int stored = countSessions(held, ofSessions);
+        require(stored == sessions.size(), "every session is listed", stored);
+        for (int block = 0; block < held.length; block++) {
             held[block] += isPinned(block) ? 1 : 0;
+            waiting[block] = overwriteNow.containsInt(block);
         }
-        for (int block = 0; block < known; block++) {
-            boolean cached = held[block] == 0 && index.isPublished(block);
-            kept[block] = cached || overwriteNow.containsInt(block);
-            if (held[block] > 0 || kept[block]) {
-                int[] count = counts.computeIfAbsent(owner(block), owner -> new int[3]);
-                count[0]++;
-                count[1] += cached ? 1 : 0;
-                count[2] += isPinned(block) ? 1 : 0;
-            }
-            boolean leaf = cached && index.isLeaf(block);
+        int[] published = new int[ledger.partitions().size()];
+        int[] pinned = new int[published.length];
+        for (int block = 0; block < held.length; block++) {
+            cached[block] = held[block] == 0 && index.isPublished(block);
+            boolean leaf = cached[block] && index.isLeaf(block);
             require(order.contains(block) == leaf, "what can be evicted is a leaf that nobody holds", block);
             if (index.isPublished(block)) {
-                published++;
+                published[ledger.owner(block).index]++;
+                pinned[ledger.owner(block).index] += isPinned(block) ? 1 : 0;
                 verifyPublished(block, held);
             }
         }
-        require(published == index.size(), "published blocks exist", published);
-        for (Partition partition : partitions) {
-            int[] count = counts.getOrDefault(partition, new int[3]);
-            require(partition.blocks == count[0], "blocks of a namespace are counted", partition.blocks);
-            require(partition.unreferencedBlocks == count[1], "cached blocks are counted", count[1]);
-            require(partition.pinnedBlocks == count[2], "pinned blocks are counted", count[2]);
-            require(partition.blocks <= partition.ceilingBlocks, "a ceiling holds", partition.blocks);
-            require(partition.pinnedBlocks <= partition.pinnableBlocks, "a budget holds", count[2]);
+        require(Arrays.stream(published).sum() == index.size(), "published blocks exist", index.size());
+        for (Partition partition : ledger.partitions()) {
+            int count = pinned[partition.index];
+            require(partition.publishedBlocks == published[partition.index], "published blocks are counted", count);
+            require(partition.pinnedBlocks == count, "pinned blocks are counted", count);
+            require(count <= partition.pinnableBlocks, "a budget holds", count);
         }
-        blocks.verify(held, kept);
+        ledger.verify(held, ofSessions, cached, waiting);
+    }
+
+    private int countSessions(int[] held, int[] ofSessions) {
+        int count = 0;
+        for (Partition partition : ledger.partitions()) {
+            int stored = 0;
+            for (Session session = sessions.first(partition); session != null; session = sessions.after(session)) {
+                stored++;
+                session.table.verify();
+                for (int i = 0; i < session.table.count(); i++) {
+                    held[session.table.block(i)]++;
+                    ofSessions[session.table.block(i)]++;
+                }
+            }
+            require(partition.sessions == stored, "sessions of a namespace are counted", stored);
+            count += stored;
+        }
+        return count;
     }
 
     private void verifyPublished(int block, int[] held) {
         int parent = index.parent(block);
         if (parent >= 0) {
             require(held[parent] >= Math.min(1, held[block]), "who holds a block holds its parent", block);
-            require(owner(parent) == owner(block), "a path belongs to one namespace", block);
+            require(ledger.owner(parent) == ledger.owner(block), "a path belongs to one namespace", block);
         } else {
-            require(rootOf(parent).partition == owner(block), "a path belongs to its root's namespace", block);
+            require(rootOf(parent).partition == ledger.owner(block), "a path belongs to its root's namespace", block);
             require(!rootOf(parent).retired, "nothing is published below a retired root", block);
         }
         if (block < pins.length) {

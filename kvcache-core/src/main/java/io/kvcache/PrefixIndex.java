@@ -1,6 +1,7 @@
 package io.kvcache;
 
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Finds published blocks by what they hold: a node is a full block, named by its parent (the block before it, or a
@@ -12,7 +13,7 @@ import java.util.Arrays;
 final class PrefixIndex {
     // A hit is exact. The fingerprint of a node is a hash of the fingerprint of its parent and of its tokens; it only
     // finds
-    // candidates, and the parent and the tokens themselves are compared on every hit. Roots get random fingerprints, so
+    // candidates, and the parent and the tokens themselves are compared on every hit. Fingerprints are seeded, so
     // nobody outside can tell which prompts collide; if they did, look-ups would be slower, not wrong.
     //
     // Parents are named by block numbers. A block number is used again only after its node was removed, and a node is
@@ -43,7 +44,6 @@ final class PrefixIndex {
     private int[] spareRoots = new int[FIRST_ROOTS];
     private int spareRootCount;
     private int roots;
-    private long rootsMade;
 
     // [blocks] for published ones
     private int[] parents = new int[0]; // NONE: not published
@@ -54,6 +54,8 @@ final class PrefixIndex {
     private int[] childCounts = new int[0]; // up to CANDIDATES; one more: has lists by first token
     private int[] older = new int[0]; // in the list of those that begin with the same token
     private int[] newer = new int[0];
+    private long[] numbers = new long[0]; // never used again
+    private long published;
     private int[][] tokens =
             new int[0][]; // [chunks][2^chunkShift blocks][tokensPerBlock]: chunks do not move when it grows
     private final int chunkShift;
@@ -72,8 +74,13 @@ final class PrefixIndex {
         this.chunkShift = 31 - Integer.numberOfLeadingZeros(blocksPerChunk);
     }
 
-    /** A root of its own: nothing below it is found from any other root. */
-    int newRoot() {
+    /**
+     * A root of its own: nothing below it is found from any other root.
+     *
+     * @param name what it stands for. Equal names have equal fingerprints, so that what has left is recognised when it comes
+     *     again below a new root
+     */
+    int newRoot(List<String> name) {
         int root = FIRST_ROOT - (spareRootCount > 0 ? spareRoots[--spareRootCount] : roots++);
         int entry = rootEntry(root);
         if (entry == rootFingerprints.length) {
@@ -81,7 +88,7 @@ final class PrefixIndex {
             rootChildren = Arrays.copyOf(rootChildren, entry * 2);
             spareRoots = Arrays.copyOf(spareRoots, entry * 2);
         }
-        rootFingerprints[entry] = mix(seed + ++rootsMade * MULTIPLIER);
+        rootFingerprints[entry] = fingerprint(name);
         rootChildren[entry] = NONE;
         return root;
     }
@@ -128,6 +135,11 @@ final class PrefixIndex {
     /** Whether a published block is the only child of its parent. */
     boolean isOnlyChild(int block) {
         return nextSibling[block] == NONE && previousSibling[block] == NONE;
+    }
+
+    /** The number of a published block, which no other has had or will have; 0 for a root. */
+    long number(int node) {
+        return node >= 0 ? numbers[node] : CacheEvent.NO_PARENT;
     }
 
     /** 64 bits that stand for a root, or for all tokens up to the end of a published block. */
@@ -204,6 +216,7 @@ final class PrefixIndex {
         parents[block] = parent;
         firstChild[block] = NONE;
         fingerprints[block] = fingerprint;
+        numbers[block] = ++published;
         byFingerprint.add(tag(fingerprint), block);
         childCounts[block] = 0;
         linkChild(parent, block);
@@ -334,11 +347,22 @@ final class PrefixIndex {
 
     // ---- hashing ----
 
+    private long fingerprint(List<String> name) {
+        long hash = seed;
+        for (String part : name) {
+            hash = step(hash, part.length());
+            for (int i = 0; i < part.length(); i++) {
+                hash = step(hash, part.charAt(i));
+            }
+        }
+        return mix(hash);
+    }
+
     private int listTag(int parent, int firstToken) {
         return tag(mix(seed ^ pair(parent, firstToken)) & fingerprintMask);
     }
 
-    private static int tag(long fingerprint) {
+    static int tag(long fingerprint) {
         return (int) (fingerprint ^ fingerprint >>> 32);
     }
 
@@ -369,6 +393,7 @@ final class PrefixIndex {
             nextSibling = Arrays.copyOf(nextSibling, capacity);
             previousSibling = Arrays.copyOf(previousSibling, capacity);
             fingerprints = Arrays.copyOf(fingerprints, capacity);
+            numbers = Arrays.copyOf(numbers, capacity);
             childCounts = Arrays.copyOf(childCounts, capacity);
             older = Arrays.copyOf(older, capacity);
             newer = Arrays.copyOf(newer, capacity);

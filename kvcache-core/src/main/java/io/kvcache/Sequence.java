@@ -2,6 +2,7 @@ package io.kvcache;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,8 +29,9 @@ import org.jspecify.annotations.Nullable;
  * any number of threads may write different rows and read.
  */
 public final class Sequence implements AutoCloseable {
-    /** Frames of openedAt above the opener's own: in SequencePool newSequence and open or fork, and the public method. */
-    private static final int OPENING_FRAME = 3;
+    /** The classes through which a sequence is opened: the frame below them is the opener's. */
+    private static final Set<String> OWN_CLASSES =
+            Set.of("io.kvcache.SequencePool", "io.kvcache.Namespace", "io.kvcache.Sequence", "io.kvcache.Warmup");
 
     private final SequencePool pool;
     private final String namespace;
@@ -81,8 +83,8 @@ public final class Sequence implements AutoCloseable {
     }
 
     /**
-     * Returns how many tokens the sequence started with: for an opened one the longest cached prefix of its prompt, for a fork
-     * the length of what it was forked from.
+     * Returns how many tokens need not be computed: for an opened sequence the longest cached prefix of its prompt and what it has
+     * {@link #adopt adopted} since, for a fork or a session the length of what it continues.
      *
      * @return tokens
      */
@@ -150,90 +152,24 @@ public final class Sequence implements AutoCloseable {
      * @throws BlockMemoryException if the operating system refuses memory that the cache's limit allows
      */
     public boolean tryReserve(int tokens) {
-        BlockTable current = table();
-        if (tokens < 0 || tokens > Integer.MAX_VALUE - 8 - current.length()) {
-            throw new IllegalArgumentException("cannot reserve so many slots: tokens=" + tokens + " length="
-                    + current.length() + " maximumLength=" + (Integer.MAX_VALUE - 8));
-        }
+        BlockTable current = checkReserve(tokens);
         if (tokens <= current.reserved()) {
             return true;
         }
         int wanted = pool.layout.blocksFor(current.length() + tokens);
-        int tail = current.lastBlock();
-        int tailIndex = current.count() - 1;
-        if ((wanted > current.count() || current.mayShareTail()) && !allocateTo(current, wanted)) {
+        if ((wanted > current.count() || current.mayShareTail()) && !pool.reserve(current, wanted)) {
             return false;
         }
+        reserved(current, tokens);
+        return true;
+    }
+
+    /** Takes note of slots that the table has got. */
+    void reserved(BlockTable current, int tokens) {
         current.reserve(tokens);
-        if (tail != BlockPool.NONE && tail != current.block(tailIndex)) {
+        if (current.takeTailReplaced()) {
             expireViews();
         }
-        return true;
-    }
-
-    private boolean allocateTo(BlockTable current, int wanted) {
-        Partition partition = current.root().partition;
-        int shared;
-        while (true) {
-            int backed;
-            synchronized (pool.lock) {
-                shared = sharedTail(current);
-                int needed = wanted - current.count() + (shared == BlockPool.NONE ? 0 : 1);
-                long obtainable = pool.prefixes.obtainable(partition);
-                boolean inPlace = needed > obtainable && pool.prefixes.canTakeOver(shared);
-                needed -= inPlace ? 1 : 0;
-                if (needed > obtainable) {
-                    return false;
-                }
-                backed = pool.prefixes.memoryFor(partition, needed);
-                if (backed <= pool.memory.blocks()) {
-                    current.prepare(wanted);
-                    pool.prefixes.makeAvailable(partition, needed);
-                    if (inPlace) {
-                        pool.prefixes.takeOver(shared);
-                        shared = BlockPool.NONE;
-                    }
-                    take(current, partition, wanted, shared);
-                    break;
-                }
-            }
-            pool.memory.ensure(backed);
-        }
-        clearForeign(current);
-        if (shared != BlockPool.NONE) {
-            copyOnWrite(current, shared);
-        }
-        return true;
-    }
-
-    private int sharedTail(BlockTable current) {
-        int last = current.lastBlock();
-        boolean shared =
-                current.mayShareTail() && (pool.blocks.references(last) > 1 || pool.prefixes.isPublished(last));
-        return shared ? last : BlockPool.NONE;
-    }
-
-    private void take(BlockTable current, Partition partition, int wanted, int shared) {
-        if (shared != BlockPool.NONE) {
-            current.replace(current.count() - 1, pool.prefixes.allocate(partition, shared, current));
-        }
-        while (current.count() < wanted) {
-            current.append(pool.prefixes.allocate(partition, current.lastBlock(), current));
-        }
-    }
-
-    /** What another namespace left in a block is overwritten before anybody can read it. */
-    private void clearForeign(BlockTable current) {
-        for (int block = current.takeToClear(); block != BlockPool.NONE; block = current.takeToClear()) {
-            pool.memory.clear(block);
-        }
-    }
-
-    /** Fills the block that has taken the place of a shared one. Our reference keeps the source as it is meanwhile. */
-    private void copyOnWrite(BlockTable current, int shared) {
-        int length = current.length();
-        pool.codec.copy(shared, current.blockAt(length), current.slotAt(length));
-        pool.release(shared);
     }
 
     /**
@@ -538,11 +474,7 @@ public final class Sequence implements AutoCloseable {
             throw new IndexOutOfBoundsException(
                     "truncate keeps committed tokens only: length=" + length + " committed=" + current.length());
         }
-        int before = current.count();
-        current.truncate(length);
-        int kept = pool.layout.blocksFor(length);
-        if (kept < before) {
-            pool.releaseBeyond(current, kept);
+        if (pool.truncate(current, length)) {
             expireViews();
         }
     }
@@ -552,15 +484,72 @@ public final class Sequence implements AutoCloseable {
      * filled block first gets a copy of it, at its reserve.
      *
      * @return a sequence, to be closed by the caller
-     * @throws IllegalStateException if slots are reserved: commit them, or {@code truncate(length())} first
+     * @throws IllegalStateException if slots are reserved: commit them, or {@code truncate(length())} first; or if all slots for
+     *     sequences are taken
      */
     public Sequence fork() {
+        return pool.fork(namespace, checkNotReserved("fork"));
+    }
+
+    BlockTable checkNotReserved(String what) {
         BlockTable current = table();
         if (current.reserved() > 0) {
-            throw new IllegalStateException("cannot fork while slots are reserved: reserved=" + current.reserved()
-                    + " length=" + current.length());
+            throw new IllegalStateException("cannot " + what + " while slots are reserved: reserved="
+                    + current.reserved() + " length=" + current.length());
         }
-        return pool.fork(namespace, current);
+        return current;
+    }
+
+    // ---- what others compute ----
+
+    /**
+     * Takes up what other sequences have published meanwhile of the prompt that this one was opened with, instead of computing it
+     * again; like the look-up at open, it leaves at least one token of the prompt. Does not block. A sequence whose
+     * prompt goes another way than what it has committed, a fork, and one opened without look-up or publishing adopt nothing.
+     *
+     * <p>A loop that runs many sequences asks before it computes the next chunk of one: {@code adopt()}, then, if
+     * {@link #isFollowing()}, leaves it for later.
+     *
+     * @return tokens by which the sequence has grown
+     * @throws IllegalStateException if slots are reserved: commit them, or {@code truncate(length())} first
+     */
+    public int adopt() {
+        BlockTable current = checkNotReserved("adopt");
+        int gained = pool.adopt(current);
+        if (gained > 0) {
+            cachedTokens += gained;
+            expireViews();
+        }
+        return gained;
+    }
+
+    /**
+     * Returns whether another open sequence is computing the block that this one needs next of its prompt. The one that came first
+     * leads; when it closes, is refused memory, or goes another way than its prompt, the one that has waited longest
+     * takes over, which it learns here.
+     *
+     * @return whether it pays to wait and {@link #adopt()}
+     */
+    public boolean isFollowing() {
+        return pool.follows(table());
+    }
+
+    /**
+     * Returns why the look-up at open found no more.
+     *
+     * @return the reason; {@link MissReason#NONE} for a fork or a session
+     */
+    public MissReason missReason() {
+        return table().missReason();
+    }
+
+    /**
+     * Returns where the look-up at open ended.
+     *
+     * @return the position of the first token of the prompt that was not found
+     */
+    public int missedAt() {
+        return table().missedAt();
     }
 
     // ---- retain and close ----
@@ -632,7 +621,29 @@ public final class Sequence implements AutoCloseable {
     /** One line for the leak report; with the place of opening when traced. */
     String describe() {
         String text = this + " blocks=" + blocks();
-        return openedAt == null ? text : text + " opened at " + openedAt.getStackTrace()[OPENING_FRAME];
+        return openedAt == null ? text : text + " opened at " + opener(openedAt.getStackTrace());
+    }
+
+    private static StackTraceElement opener(StackTraceElement[] frames) {
+        int at = 0;
+        while (at < frames.length - 1 && OWN_CLASSES.contains(frames[at].getClassName())) {
+            at++;
+        }
+        return frames[at];
+    }
+
+    BlockTable checkReserve(int tokens) {
+        BlockTable current = table();
+        if (tokens < 0 || tokens > Integer.MAX_VALUE - 8 - current.length()) {
+            throw new IllegalArgumentException("cannot reserve so many slots: tokens=" + tokens + " length="
+                    + current.length() + " maximumLength=" + (Integer.MAX_VALUE - 8));
+        }
+        return current;
+    }
+
+    /** Whether it is of that pool. */
+    boolean isOf(SequencePool other) {
+        return pool == other;
     }
 
     private MemorySegment guarded(MemorySegment view) {

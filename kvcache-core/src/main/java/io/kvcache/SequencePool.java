@@ -19,19 +19,21 @@ final class SequencePool {
     /** Leak reports say where a sequence was opened. */
     static final String TRACE_PROPERTY = "io.kvcache.trace";
 
-    /** Guards the block pool, the list of open sequences and the spare tables. Never held during a copy of K/V. */
-    final Object lock = new Object();
-
     final KvLayout layout;
     final BlockMemory memory;
-    final BlockPool blocks;
-    final PrefixCache prefixes;
     final BlockCodec codec;
 
-    private final NanoClock clock;
-    private final long start;
-    private final boolean guarded = Boolean.getBoolean(GUARD_PROPERTY);
-    private final boolean traced = Boolean.getBoolean(TRACE_PROPERTY);
+    // What follows, and all that it uses, is guarded by the lock. It is never held during a copy of K/V, while memory
+    // grows, or
+    // while code of others runs (a policy apart). Each call that takes it ends with afterChange, still under the lock,
+    // and
+    // afterUnlock.
+    private final Object lock = new Object();
+    private final BlockPool blocks;
+    private final PrefixCache prefixes;
+    private final SlotReserver reserver;
+    private final Admission admission;
+    private final SingleFlight flights;
     private final ArrayDeque<BlockTable> spareTables = new ArrayDeque<>();
     private @Nullable Sequence firstOpen;
     private int openSequences;
@@ -39,12 +41,29 @@ final class SequencePool {
     private boolean closed;
     private final List<String> leaks = new ArrayList<>(); // not yet reported
 
-    SequencePool(KvLayout layout, BlockMemory memory, BlockPool blocks, PrefixCache prefixes, NanoClock clock) {
+    private final @Nullable EventQueue events;
+    private final NanoClock clock;
+    private final long start;
+    private final boolean guarded = Boolean.getBoolean(GUARD_PROPERTY);
+    private final boolean traced = Boolean.getBoolean(TRACE_PROPERTY);
+
+    SequencePool(
+            KvLayout layout,
+            BlockMemory memory,
+            BlockPool blocks,
+            PrefixCache prefixes,
+            int maximumSequences,
+            @Nullable EventQueue events,
+            NanoClock clock) {
         this.layout = layout;
         this.memory = memory;
         this.blocks = blocks;
         this.prefixes = prefixes;
         this.codec = new BlockCodec(layout, memory);
+        this.reserver = new SlotReserver(prefixes, blocks, memory, codec);
+        this.admission = new Admission(layout, maximumSequences, prefixes);
+        this.flights = admission.flights();
+        this.events = events;
         this.clock = clock;
         this.start = clock.nanoTime();
     }
@@ -54,43 +73,352 @@ final class SequencePool {
         return clock.nanoTime() - start;
     }
 
+    /** The lock is held, and something may have been given back: others may go on. */
+    private void afterChange() {
+        flights.settle();
+        admission.choose(openSequences);
+    }
+
+    /** The lock is not held any more: does what takes time. */
+    private void afterUnlock() {
+        overwriteErased();
+        if (events != null) {
+            events.deliver();
+        }
+    }
+
     Partition newPartition(String name, NamespaceOptions options) {
         synchronized (lock) {
             return prefixes.newPartition(name, options);
         }
     }
 
+    // ---- open ----
+
     /** How many tokens of a prompt {@link #open} would find cached. */
     int probe(Partition partition, int[] prompt, OpenOptions options) {
         long now = now();
         synchronized (lock) {
             prefixes.advanceTo(now);
-            return options.lookup() ? prefixes.probe(partition, options.identities(), prompt) : 0;
+            return prefixes.probe(partition, prompt, options, prompt.length - 1).matched();
         }
     }
 
-    /** Opens a sequence that starts with the longest cached prefix of a prompt. */
-    Sequence open(Partition partition, int[] prompt, OpenOptions options) {
+    /**
+     * Opens a sequence that starts with the longest cached prefix of a prompt.
+     *
+     * @param most positions of the prompt that may be found
+     */
+    Sequence open(Partition partition, int[] prompt, OpenOptions options, int most) {
         long now = now();
+        Sequence sequence;
         synchronized (lock) {
+            checkOpen();
+            checkSlot();
             prefixes.advanceTo(now);
-            BlockTable table = takeTable(prompt.length);
-            Sequence sequence = newSequence(partition.name, table);
-            prefixes.open(partition, prompt, options, table);
-            link(sequence);
-            return sequence;
+            sequence = start(partition, prompt, options, most);
+            afterChange();
+        }
+        afterUnlock();
+        return sequence;
+    }
+
+    private Sequence start(Partition partition, int[] prompt, OpenOptions options, int most) {
+        BlockTable table = takeTable(prompt.length);
+        Sequence sequence = newSequence(partition.name, table);
+        PrefixWalk walk = prefixes.open(partition, prompt, options, most, table);
+        int matched = walk.matched();
+        MissReason reason = prefixes.missReason(walk, prompt, options);
+        boolean missing = walk.missing && reason != MissReason.NONE && reason != MissReason.DISABLED;
+        if (missing && flights.begin(table, prompt, walk)) {
+            reason = MissReason.IN_FLIGHT;
+        }
+        table.missed(reason, matched);
+        partition.traffic.opened(prompt.length, Math.min(matched, prompt.length - 1), reason);
+        link(sequence);
+        return sequence;
+    }
+
+    /**
+     * Opens a sequence as soon as there is a slot, nobody else is computing what it needs next, and there is room for the rest of
+     * its prompt, which it gets.
+     *
+     * @param patience how long to wait, in nanoseconds
+     * @return the sequence; or null if there was no slot or no room in time
+     */
+    @Nullable
+    Sequence openInTime(Partition partition, int[] prompt, OpenOptions options, long patience)
+            throws InterruptedException {
+        long first = now();
+        long deadline = patience > Long.MAX_VALUE - first ? Long.MAX_VALUE : first + patience;
+        Waiter waiter = null;
+        try {
+            for (long now = first; ; now = now()) {
+                int backed = 0;
+                Sequence sequence = null;
+                synchronized (lock) {
+                    checkOpen();
+                    admission.checkFits(partition, prompt, options);
+                    prefixes.advanceTo(now);
+                    boolean due = now >= deadline;
+                    if (admission.mayOpen(waiter, partition, prompt, options, due, openSequences)) {
+                        backed = admission.memoryNeeded(partition, prompt, options, blocks.used());
+                        sequence = backed > memory.blocks() ? null : startWithRoom(partition, prompt, options);
+                    } else if (due) {
+                        partition.traffic.timeouts++;
+                        return null;
+                    } else {
+                        waiter = waiter == null ? admission.arrive(partition, prompt, options, deadline) : waiter;
+                        admission.lookAgain(waiter, openSequences);
+                    }
+                }
+                if (sequence != null) {
+                    finish(sequence.table());
+                    return sequence;
+                }
+                if (backed > 0) {
+                    memory.ensure(backed);
+                } else if (waiter != null) {
+                    waiter.park(deadline - now);
+                }
+            }
+        } finally {
+            if (waiter != null) {
+                leave(waiter, now() - first);
+            }
+            afterUnlock();
+        }
+    }
+
+    private Sequence startWithRoom(Partition partition, int[] prompt, OpenOptions options) {
+        Sequence sequence = start(partition, prompt, options, admission.mostTokens(partition, prompt, options));
+        BlockTable table = sequence.table();
+        int wanted = admission.wantedBlocks(prompt, options);
+        if (!reserver.plan(table, wanted)) {
+            throw new IllegalStateException("invariant broken: a prompt that fits gets its room: wantedBlocks=" + wanted
+                    + " obtainable=" + prefixes.ledger().obtainable(partition));
+        }
+        reserver.cancel(table);
+        reserver.clear();
+        reserver.take(table, wanted);
+        table.reserve(prompt.length + options.room() - table.length());
+        afterChange();
+        return sequence;
+    }
+
+    private void leave(Waiter waiter, long waitedNanos) {
+        synchronized (lock) {
+            waiter.partition.traffic.waited(waitedNanos);
+            admission.remove(waiter);
+            afterChange();
         }
     }
 
     /** Opens a sequence that shares every block of {@code source}, which has no slots reserved. */
     Sequence fork(String namespace, BlockTable source) {
         synchronized (lock) {
-            BlockTable table = takeTable(source.length());
-            Sequence sequence = newSequence(namespace, table);
-            prefixes.fork(source, table);
-            link(sequence);
-            return sequence;
+            checkOpen();
+            checkSlot();
+            return fork(source, namespace);
         }
+    }
+
+    private Sequence fork(BlockTable source, String namespace) {
+        BlockTable table = takeTable(source.length());
+        table.prepare(source.count());
+        Sequence sequence = newSequence(namespace, table);
+        prefixes.fork(source, table);
+        link(sequence);
+        return sequence;
+    }
+
+    // ---- reserve, publish, adopt, truncate, close ----
+
+    /**
+     * Gives a table {@code wanted} blocks, the last of which it can write.
+     *
+     * @return whether there was room; if not, nothing has changed
+     */
+    boolean reserve(BlockTable table, int wanted) {
+        long now = now();
+        boolean taken = false;
+        while (!taken) {
+            int backed;
+            synchronized (lock) {
+                prefixes.advanceTo(now);
+                if (!reserver.plan(table, wanted)) {
+                    refuse(table);
+                    break;
+                }
+                backed = reserver.memoryNeeded();
+                reserver.cancel(table);
+                reserver.clear();
+                taken = backed <= memory.blocks();
+                if (taken) {
+                    take(table, wanted);
+                }
+            }
+            if (!taken) {
+                memory.ensure(backed);
+            }
+        }
+        if (taken) {
+            finish(table);
+        }
+        afterUnlock();
+        return taken;
+    }
+
+    private void take(BlockTable table, int wanted) {
+        reserver.take(table, wanted);
+        flights.resume(table);
+        afterChange();
+    }
+
+    /** Counts a refusal, and lets others compute what this sequence has no memory for. */
+    private void refuse(BlockTable table) {
+        table.root().partition.traffic.refusals++;
+        flights.leave(table.claim);
+        afterChange();
+    }
+
+    /** Fills the blocks that a reserve has taken, without the lock. */
+    private void finish(BlockTable table) {
+        int superfluous = reserver.finish(table);
+        if (superfluous != BlockPool.NONE) {
+            release(superfluous);
+        }
+    }
+
+    /**
+     * Gives every sequence of a batch its slots, or none of them.
+     *
+     * @param tokens [sequences] slots beyond the length of each
+     */
+    boolean reserve(List<Sequence> batch, int[] tokens) {
+        long now = now();
+        boolean taken = false;
+        while (!taken) {
+            int backed;
+            synchronized (lock) {
+                prefixes.advanceTo(now);
+                boolean fits = planAll(batch, tokens);
+                backed = reserver.memoryNeeded();
+                cancelAll(batch);
+                if (!fits) {
+                    break;
+                }
+                taken = backed <= memory.blocks();
+                for (int i = 0; taken && i < tokens.length; i++) {
+                    BlockTable table = batch.get(i).table();
+                    take(table, layout.blocksFor(table.length() + Math.max(tokens[i], table.reserved())));
+                }
+            }
+            if (!taken) {
+                memory.ensure(backed);
+            }
+        }
+        for (int i = 0; taken && i < tokens.length; i++) {
+            finish(batch.get(i).table());
+        }
+        afterUnlock();
+        return taken;
+    }
+
+    private boolean planAll(List<Sequence> batch, int[] tokens) {
+        for (int i = 0; i < tokens.length; i++) {
+            BlockTable table = batch.get(i).table();
+            if (table.planned) {
+                cancelAll(batch);
+                throw new IllegalArgumentException("a sequence is in the batch twice: " + batch.get(i));
+            }
+            if (!reserver.plan(table, layout.blocksFor(table.length() + Math.max(tokens[i], table.reserved())))) {
+                table.root().partition.traffic.refusals++;
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private void cancelAll(List<Sequence> batch) {
+        for (int i = 0; i < batch.size(); i++) {
+            BlockTable table = batch.get(i).table();
+            if (table.planned) {
+                reserver.cancel(table);
+            }
+        }
+        reserver.clear();
+    }
+
+    /** Publishes what is full; returns whether the table took over an equal block. */
+    boolean publish(BlockTable table) {
+        long now = now();
+        boolean replaced;
+        synchronized (lock) {
+            prefixes.advanceTo(now);
+            int first = table.published();
+            replaced = prefixes.publish(table);
+            flights.published(table, first);
+            afterChange();
+        }
+        afterUnlock();
+        return replaced;
+    }
+
+    /** Takes up what others have published of the table's prompt; returns by how many tokens it has grown. */
+    int adopt(BlockTable table) {
+        long now = now();
+        int gained;
+        synchronized (lock) {
+            prefixes.advanceTo(now);
+            gained = flights.adopt(table);
+            afterChange();
+        }
+        afterUnlock();
+        return gained;
+    }
+
+    boolean follows(BlockTable table) {
+        synchronized (lock) {
+            return flights.follows(table);
+        }
+    }
+
+    /**
+     * Cuts a table.
+     *
+     * @return whether blocks went back
+     */
+    boolean truncate(BlockTable table, int length) {
+        int count = table.count();
+        int published = table.published();
+        table.truncate(length);
+        int kept = layout.blocksFor(length);
+        if (kept == count && table.published() == published) {
+            return false;
+        }
+        long now = now();
+        synchronized (lock) {
+            prefixes.advanceTo(now);
+            if (table.published() < published) {
+                flights.end(table);
+            }
+            prefixes.releaseBeyond(table, kept);
+            afterChange();
+        }
+        afterUnlock();
+        return kept < count;
+    }
+
+    /** Drops a reference that a copy has made superfluous. */
+    private void release(int block) {
+        long now = now();
+        synchronized (lock) {
+            prefixes.advanceTo(now);
+            prefixes.release(block);
+            afterChange();
+        }
+        afterUnlock();
     }
 
     /**
@@ -110,54 +438,85 @@ final class SequencePool {
             if (!continued) {
                 prefixes.doNotContinue(table);
             }
+            flights.end(table);
             prefixes.close(table);
             table.close();
             spareTables.push(table);
             unlink(sequence);
+            afterChange();
         }
-        overwriteErased();
+        afterUnlock();
         return true;
     }
 
-    /** Releases the blocks of a table behind the first {@code kept}, last one first. */
-    void releaseBeyond(BlockTable table, int kept) {
-        long now = now();
-        synchronized (lock) {
-            prefixes.advanceTo(now);
-            prefixes.releaseBeyond(table, kept);
-        }
-        overwriteErased();
-    }
-
-    /** Publishes what is full; returns whether the table took over an equal block. */
-    boolean publish(BlockTable table) {
-        long now = now();
-        boolean replaced;
-        synchronized (lock) {
-            prefixes.advanceTo(now);
-            replaced = prefixes.publish(table);
-        }
-        if (replaced) {
-            overwriteErased();
-        }
-        return replaced;
-    }
-
-    /** Drops a reference that a copy has made superfluous. */
-    void release(int block) {
-        long now = now();
-        synchronized (lock) {
-            prefixes.advanceTo(now);
-            prefixes.release(block);
-        }
-        overwriteErased();
-    }
+    // ---- retain, store, erase, maintain ----
 
     RetentionOutcome retain(BlockTable table, int from, int to, Retention wanted) {
         long now = now();
+        RetentionOutcome outcome;
         synchronized (lock) {
             prefixes.advanceTo(now);
-            return prefixes.retain(table, from, to, wanted);
+            outcome = prefixes.retain(table, from, to, wanted);
+            afterChange();
+        }
+        afterUnlock();
+        return outcome;
+    }
+
+    /** Stores a sequence by key; see {@link Namespace#put}. */
+    boolean put(Partition partition, String key, BlockTable table, Retention retention) {
+        long now = now();
+        boolean stored;
+        synchronized (lock) {
+            checkOpen();
+            if (table.root().partition != partition) {
+                throw new IllegalArgumentException("sequence belongs to another namespace: namespace=" + partition.name
+                        + " sequenceNamespace=" + table.root().partition.name);
+            }
+            prefixes.advanceTo(now);
+            stored = prefixes.put(key, table, retention);
+            afterChange();
+        }
+        afterUnlock();
+        return stored;
+    }
+
+    /** Opens a sequence that continues a stored one; null if there is none. */
+    @Nullable
+    Sequence get(Partition partition, String key) {
+        long now = now();
+        Sequence sequence;
+        synchronized (lock) {
+            checkOpen();
+            checkSlot();
+            prefixes.advanceTo(now);
+            Session session = prefixes.session(partition, key);
+            sequence = session == null ? null : fork(session.table, partition.name);
+            afterChange();
+        }
+        afterUnlock();
+        return sequence;
+    }
+
+    /** Forgets a stored sequence; returns whether there was one. */
+    boolean remove(Partition partition, String key) {
+        long now = now();
+        boolean removed;
+        synchronized (lock) {
+            checkOpen();
+            prefixes.advanceTo(now);
+            removed = prefixes.remove(partition, key);
+            afterChange();
+        }
+        afterUnlock();
+        return removed;
+    }
+
+    List<String> keys(Partition partition) {
+        long now = now();
+        synchronized (lock) {
+            prefixes.advanceTo(now);
+            return List.copyOf(prefixes.keys(partition));
         }
     }
 
@@ -169,8 +528,9 @@ final class SequencePool {
             checkOpen();
             prefixes.advanceTo(now);
             erasure = prefixes.retire(partition, overwrite);
+            afterChange();
         }
-        overwriteErased();
+        afterUnlock();
         return erasure;
     }
 
@@ -184,6 +544,7 @@ final class SequencePool {
             synchronized (lock) {
                 if (block != BlockPool.NONE) {
                     prefixes.freeErased(block);
+                    afterChange();
                 }
                 block = closed ? BlockPool.NONE : prefixes.takeErased();
             }
@@ -201,14 +562,47 @@ final class SequencePool {
             checkOpen();
             prefixes.advanceTo(now);
             handled = prefixes.maintain(limit);
+            afterChange();
+            admission.wakeOverdue(now);
         }
-        overwriteErased();
+        afterUnlock();
         return handled;
     }
+
+    // ---- facts ----
 
     NamespaceStats stats(Partition partition) {
         synchronized (lock) {
             return partition.stats();
+        }
+    }
+
+    CacheStats stats() {
+        synchronized (lock) {
+            Traffic traffic = Traffic.NONE;
+            int published = 0;
+            int pinned = 0;
+            for (Partition partition : prefixes.ledger().partitions()) {
+                traffic = traffic.plus(partition.traffic.snapshot());
+                published += partition.publishedBlocks;
+                pinned += partition.pinnedBlocks;
+            }
+            int cached = prefixes.ledger().unreferencedBlocks();
+            return new CacheStats(
+                    openSequences,
+                    admission.waiting(),
+                    prefixes.sessions(),
+                    blocks.used() - cached,
+                    published - cached,
+                    cached,
+                    pinned,
+                    memory.blocks(),
+                    memory.maximumBlocks(),
+                    memory.blockBytes(),
+                    memory.maximumBytes(),
+                    events == null ? 0 : events.lost(),
+                    events == null ? 0 : events.failures(),
+                    traffic);
         }
     }
 
@@ -218,9 +612,17 @@ final class SequencePool {
         }
     }
 
+    /** Whoever does not wait needs a slot that nobody waits for. */
+    private void checkSlot() {
+        if (!admission.hasSlot(openSequences)) {
+            throw new IllegalStateException("no slot for another sequence, open with a deadline to wait: openSequences="
+                    + openSequences + " maximumSequences=" + admission.maximumSequences() + " waitingOpens="
+                    + admission.waiting());
+        }
+    }
+
     /** A table with room for a prompt: adopting one cannot fail half-way. */
     private BlockTable takeTable(int tokens) {
-        checkOpen();
         BlockTable spare = spareTables.poll();
         BlockTable table = spare != null ? spare : new BlockTable(layout.tokensPerBlock());
         table.prepare(layout.blocksFor(tokens));
@@ -255,22 +657,6 @@ final class SequencePool {
         openSequences--;
     }
 
-    CacheStats stats() {
-        synchronized (lock) {
-            return new CacheStats(
-                    openSequences,
-                    blocks.used() - prefixes.cachedBlocks(),
-                    prefixes.cachedBlocks(),
-                    memory.blocks(),
-                    memory.maximumBlocks(),
-                    memory.blockBytes(),
-                    memory.maximumBytes(),
-                    prefixes.pinnedBlocks(),
-                    prefixes.evictedBlocks(),
-                    prefixes.expiredBlocks());
-        }
-    }
-
     /** Recounts everything; see {@link KvCache#verify()}. */
     void verify() {
         synchronized (lock) {
@@ -280,6 +666,7 @@ final class SequencePool {
                 counted++;
                 BlockTable table = sequence.table();
                 table.verify();
+                flights.verify(table);
                 for (int index = 0; index < table.count(); index++) {
                     held[table.block(index)]++;
                 }
@@ -293,7 +680,7 @@ final class SequencePool {
     }
 
     /**
-     * Closes what is open and frees the memory.
+     * Closes what is open and frees the memory. Whoever waits to open is told.
      *
      * @return a description of each sequence that was still open, oldest first; nothing when closed before
      * @throws IllegalStateException if memory is in use by native code; nothing is lost, and another call frees it
@@ -301,6 +688,7 @@ final class SequencePool {
     List<String> close() {
         synchronized (lock) {
             closed = true;
+            admission.wakeAll();
             while (firstOpen != null) {
                 leaks.addFirst(firstOpen.describe());
                 firstOpen.close();

@@ -106,9 +106,9 @@ final class CacheModelTest {
         }
         assertTrue(hitTokens > STEPS / 500, "prefixes were found often enough: " + hitTokens);
         assertTrue(setting.blocks > 50 || refused > STEPS / 1000, "memory was full often enough: " + refused);
-        long evicted = cache.stats().evictedBlocks();
+        long evicted = cache.stats().traffic().evictedBlocks();
         assertTrue(setting.blocks > 50 || evicted > STEPS / 500, "blocks were evicted: " + evicted);
-        assertTrue(cache.stats().expiredBlocks() > STEPS / 2000, "blocks expired: " + cache.stats());
+        assertTrue(cache.stats().traffic().expiredBlocks() > STEPS / 2000, "blocks expired: " + cache.stats());
         pairs.forEach(pair -> pair.real.close());
     }
 
@@ -148,9 +148,9 @@ final class CacheModelTest {
         assertEquals(model.cached(), cache.stats().cachedBlocks());
         for (Spaces space : spaces) {
             NamespaceStats stats = space.real.stats();
-            assertEquals(space.model.evicted, stats.evictedBlocks());
-            assertEquals(space.model.expired, stats.expiredBlocks());
-            assertEquals(space.model.erased, stats.erasedBlocks());
+            assertEquals(space.model.evicted, stats.traffic().evictedBlocks());
+            assertEquals(space.model.expired, stats.traffic().expiredBlocks());
+            assertEquals(space.model.erased, stats.traffic().erasedBlocks());
             assertEquals(space.model.pinned(), stats.pinnedBlocks());
         }
     }

@@ -61,7 +61,7 @@ final class DesignExampleTest {
         b.close(); // 8
         assertTrue(d.tryReserve(8));
         assertBlocks(d, 4, 3);
-        assertEquals(1, cache.stats().evictedBlocks());
+        assertEquals(1, cache.stats().traffic().evictedBlocks());
 
         int[] tokens = IntStream.range(0, 11).map(a::token).toArray();
         a.close(); // 9
@@ -72,7 +72,7 @@ final class DesignExampleTest {
         assertBlocks(e, 0, 1, 2);
         assertTrue(e.tryReserve(1));
         assertBlocks(e, 0, 1, 2);
-        assertEquals(2, cache.stats().evictedBlocks());
+        assertEquals(2, cache.stats().traffic().evictedBlocks());
 
         c.close(); // 11
         d.close();

@@ -92,7 +92,10 @@ final class KvCacheTest {
             append(sequence, 5);
             try (Sequence fork = sequence.fork()) {
                 append(fork, 1);
-                assertEquals(new CacheStats(2, 4, 0, 10, 10, 128, 1280, 0, 0, 0), cache.stats());
+                CacheStats stats = cache.stats();
+                assertEquals(new CacheStats(2, 0, 0, 4, 3, 0, 0, 10, 10, 128, 1280, 0, 0, stats.traffic()), stats);
+                assertEquals(1, stats.privateBlocks());
+                assertEquals(6, stats.freeBlocks());
                 assertEquals(4 * 128, cache.stats().usedBytes());
                 assertEquals(10 * 128, cache.stats().allocatedBytes());
             }

@@ -110,7 +110,15 @@ final class NamespaceTest {
         compute(namespace, prompt(1, 2)).close();
         compute(namespace, prompt(1, 2)).close();
         compute(namespace, prompt(2, 3)).close();
-        assertEquals(new NamespaceStats(0, 3, 0, 3, 9 + 9 + 13, 8, 2, 0, 0), namespace.stats());
+        NamespaceStats stats = namespace.stats();
+        assertEquals(new NamespaceStats(0, 0, 3, 0, 0, stats.traffic()), stats);
+        Traffic traffic = stats.traffic();
+        assertEquals(3, traffic.opened());
+        assertEquals(9 + 9 + 13, traffic.promptTokens());
+        assertEquals(8, traffic.hitTokens());
+        assertEquals(5, traffic.publishedBlocks());
+        assertEquals(2, traffic.evictedBlocks());
+        assertEquals(9 + 9 + 13 - 8 - 3, traffic.missedTokens(MissReason.NEVER_SEEN));
     }
 
     // ---- quotas ----
@@ -123,7 +131,7 @@ final class NamespaceTest {
         Namespace namespace = cache.namespace("a", ceiling(4));
         compute(namespace, prompt(1, 3)).close();
         try (Sequence sequence = compute(namespace, prompt(2, 2))) { // three blocks, beside three cached
-            assertEquals(2, namespace.stats().evictedBlocks());
+            assertEquals(2, namespace.stats().traffic().evictedBlocks());
             assertEquals(4, namespace.probe(prompt(1, 3)));
             assertTrue(sequence.tryReserve(7)); // two tokens of the third block are left
             assertFalse(sequence.tryReserve(8));
@@ -263,7 +271,7 @@ final class NamespaceTest {
             assertEquals(8, namespace.probe(prompt(2, 2)));
         }
         assertEquals(2, namespace.stats().cachedBlocks());
-        assertEquals(4, namespace.stats().erasedBlocks());
+        assertEquals(4, namespace.stats().traffic().erasedBlocks());
     }
 
     @Test

@@ -167,7 +167,7 @@ final class PrefixSharingTest {
         compute(namespace, 11, 12, 13, 14).close();
         assertEquals(3, cache.stats().cachedBlocks());
         compute(namespace, 21, 22, 23, 24, 25, 26, 27, 28).close(); // one is free: one has to go
-        assertEquals(1, cache.stats().evictedBlocks());
+        assertEquals(1, cache.stats().traffic().evictedBlocks());
         assertEquals(4, namespace.probe(new int[] {1, 2, 3, 4, 5, 6, 7, 8, 9})); // the deeper one of the oldest path
         assertEquals(4, namespace.probe(new int[] {11, 12, 13, 14, 15}));
     }
@@ -179,9 +179,9 @@ final class PrefixSharingTest {
         compute(namespace, 1, 2, 3, 4, 5, 6, 7, 8).close();
         try (Sequence sequence = compute(namespace, 21, 22, 23, 24, 25)) {
             assertFalse(sequence.tryReserve(12));
-            assertEquals(0, cache.stats().evictedBlocks());
+            assertEquals(0, cache.stats().traffic().evictedBlocks());
             assertTrue(sequence.tryReserve(11));
-            assertEquals(2, cache.stats().evictedBlocks());
+            assertEquals(2, cache.stats().traffic().evictedBlocks());
         }
     }
 
@@ -202,7 +202,7 @@ final class PrefixSharingTest {
                 sequence.commit(token);
             }
         }
-        assertEquals(0, cache.stats().evictedBlocks());
+        assertEquals(0, cache.stats().traffic().evictedBlocks());
         assertEquals(3, cache.stats().cachedBlocks());
     }
 
@@ -224,7 +224,7 @@ final class PrefixSharingTest {
         try (Sequence sequence = compute(namespace, 1, 2, 3, 4, 5, 6, 20, 21)) {
             assertEquals(6, sequence.cachedTokens());
             assertRows(sequence);
-            assertEquals(1, cache.stats().evictedBlocks());
+            assertEquals(1, cache.stats().traffic().evictedBlocks());
             assertEquals(8, namespace.probe(new int[] {1, 2, 3, 4, 5, 6, 20, 21, 22}));
         }
     }

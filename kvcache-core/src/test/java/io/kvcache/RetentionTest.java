@@ -210,7 +210,7 @@ final class RetentionTest {
         pass(MINUTE);
         maintain(cache);
         assertEquals(0, cache.stats().pinnedBlocks());
-        assertEquals(2, namespace.stats().expiredBlocks());
+        assertEquals(2, namespace.stats().traffic().expiredBlocks());
     }
 
     @Test
@@ -243,7 +243,7 @@ final class RetentionTest {
         assertEquals(2, cache.stats().cachedBlocks(), "memory comes back at the next look-up or maintenance");
         namespace.open(prompt(1, 2)).close();
         assertEquals(0, cache.stats().cachedBlocks());
-        assertEquals(2, cache.stats().expiredBlocks());
+        assertEquals(2, cache.stats().traffic().expiredBlocks());
     }
 
     @Test
@@ -289,7 +289,7 @@ final class RetentionTest {
         pass(MINUTE);
         extend(slow, prompt(1, 2)); // would have found equal blocks a moment ago
         slow.close();
-        assertEquals(2, cache.stats().expiredBlocks());
+        assertEquals(2, cache.stats().traffic().expiredBlocks());
         assertEquals(8, namespace.probe(prompt(1, 2)));
         pass(MINUTE.minusNanos(1));
         assertEquals(8, namespace.probe(prompt(1, 2)));
@@ -336,10 +336,10 @@ final class RetentionTest {
     private static void maintainInSteps(KvCache cache, int limit) {
         int handled;
         do {
-            long before = cache.stats().expiredBlocks();
+            long before = cache.stats().traffic().expiredBlocks();
             handled = cache.maintain(limit);
             assertTrue(handled <= limit);
-            assertTrue(cache.stats().expiredBlocks() - before <= limit);
+            assertTrue(cache.stats().traffic().expiredBlocks() - before <= limit);
         } while (handled == limit);
     }
 

@@ -1,0 +1,292 @@
+package io.kvcache;
+
+import java.util.LinkedHashSet;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The queue of callers who wait to open a sequence: who may go next, and whether there is a slot and room.
+ *
+ * <p>Not thread-safe: guarded by the lock of the {@link SequencePool}.
+ */
+final class Admission {
+    // A waiter follows somebody who computes what it needs (it is listed in a flight), or it is queued. Whenever
+    // something was given back, the first in the queue that could go is chosen and woken; only when it has opened, or
+    // given up, is the next one chosen. It opens with its own thread, since memory may have to grow for it. Nobody
+    // overtakes, with two exceptions that harm nobody: who waits for the ceiling of its own namespace lets other
+    // namespaces pass, and who asks for no more than its guaranteed floor passes those for whom there is no room.
+    private final KvLayout layout;
+    private final int maximumSequences;
+    private final PrefixCache prefixes;
+    private final BlockLedger ledger;
+    private final SingleFlight flights;
+    private final Set<Waiter> waiters = new LinkedHashSet<>(); // queued or following
+    private @Nullable Waiter first;
+    private @Nullable Waiter last;
+    private @Nullable Waiter chosen;
+    private boolean slotWanted; // by the first that could go otherwise
+    private long tickets;
+
+    /** What keeps a waiter from opening. */
+    enum Standing {
+        READY,
+        FOLLOWS,
+        NO_SLOT,
+        AT_CEILING,
+        NO_ROOM
+    }
+
+    Admission(KvLayout layout, int maximumSequences, PrefixCache prefixes) {
+        this.layout = layout;
+        this.maximumSequences = maximumSequences;
+        this.prefixes = prefixes;
+        this.ledger = prefixes.ledger();
+        this.flights = new SingleFlight(layout.tokensPerBlock(), prefixes, this::queue);
+    }
+
+    SingleFlight flights() {
+        return flights;
+    }
+
+    int maximumSequences() {
+        return maximumSequences;
+    }
+
+    int waiting() {
+        return waiters.size();
+    }
+
+    /** Whether there is a slot that nobody waits for. */
+    boolean hasSlot(int openSequences) {
+        return !slotWanted && openSequences + (chosen == null ? 0 : 1) < maximumSequences;
+    }
+
+    // ---- the queue ----
+
+    /** Takes in a caller who cannot open at once. */
+    Waiter arrive(Partition partition, int[] prompt, OpenOptions options, long deadline) {
+        Waiter waiter = new Waiter(partition, prompt, options, deadline, ++tickets);
+        waiters.add(waiter);
+        queue(waiter);
+        return waiter;
+    }
+
+    /** Lets a waiter who could not open park until it is woken; somebody else may be able to go. */
+    void lookAgain(Waiter waiter, int openSequences) {
+        waiter.looked();
+        if (chosen == waiter) {
+            chosen = null;
+        }
+        choose(openSequences);
+    }
+
+    /** Lets a waiter queue, at the place that its arrival gives it. */
+    void queue(Waiter waiter) {
+        Waiter next = first;
+        if (last != null && last.cameBefore(waiter)) {
+            next = null;
+        }
+        while (next != null && next.cameBefore(waiter)) {
+            next = next.later;
+        }
+        Waiter before = next == null ? last : next.earlier;
+        waiter.queued = true;
+        waiter.earlier = before;
+        waiter.later = next;
+        if (before == null) {
+            first = waiter;
+        } else {
+            before.later = waiter;
+        }
+        if (next == null) {
+            last = waiter;
+        } else {
+            next.earlier = waiter;
+        }
+    }
+
+    /**
+     * Whether a caller may open now.
+     *
+     * @param waiter who has waited; null: nobody yet
+     * @param due whether it will not wait any longer, not even for what another sequence is computing
+     */
+    boolean mayOpen(
+            @Nullable Waiter waiter,
+            Partition partition,
+            int[] prompt,
+            OpenOptions options,
+            boolean due,
+            int openSequences) {
+        boolean inTurn = waiter == null ? first == null : waiter == chosen || (due && nobodyBefore(waiter));
+        if (!inTurn) {
+            return false;
+        }
+        if (due) {
+            return standing(partition, prompt, options, openSequences) == Standing.READY;
+        }
+        if (waiter != null) {
+            return standing(waiter, openSequences) == Standing.READY;
+        }
+        PrefixWalk walk = prefixes.probe(partition, prompt, options, prompt.length - 1);
+        return !flights.isComputed(partition, prompt, options, walk)
+                && standing(partition, prompt, options, openSequences) == Standing.READY;
+    }
+
+    private boolean nobodyBefore(Waiter waiter) {
+        return first == null || first == waiter || waiter.cameBefore(first);
+    }
+
+    private void unqueue(Waiter waiter) {
+        if (!waiter.queued) {
+            return;
+        }
+        waiter.queued = false;
+        if (waiter.earlier == null) {
+            first = waiter.later;
+        } else {
+            waiter.earlier.later = waiter.later;
+        }
+        if (waiter.later == null) {
+            last = waiter.earlier;
+        } else {
+            waiter.later.earlier = waiter.earlier;
+        }
+        waiter.earlier = null;
+        waiter.later = null;
+    }
+
+    /** Forgets a waiter: it has opened, or given up. */
+    void remove(Waiter waiter) {
+        if (chosen == waiter) {
+            chosen = null;
+        }
+        unqueue(waiter);
+        flights.leave(waiter.claim);
+        waiters.remove(waiter);
+    }
+
+    /** Wakes those whose deadline has come by the clock of the cache. */
+    void wakeOverdue(long now) {
+        for (Waiter waiter : waiters) {
+            if (waiter.deadline <= now) {
+                waiter.wake();
+            }
+        }
+    }
+
+    void wakeAll() {
+        waiters.forEach(Waiter::wake);
+    }
+
+    /** Finds out who can go next, if anybody, and wakes it. */
+    void choose(int openSequences) {
+        if (chosen != null) {
+            return;
+        }
+        slotWanted = false;
+        boolean roomShort = false;
+        Waiter waiter = first;
+        while (waiter != null) {
+            Waiter next = waiter.later;
+            if (!comesBehindItsOwn(waiter) && (!roomShort || isWithinFloor(waiter))) {
+                Standing standing = standing(waiter, openSequences);
+                if (standing == Standing.READY) {
+                    chosen = waiter;
+                    waiter.wake();
+                    return;
+                }
+                slotWanted = standing == Standing.NO_SLOT;
+                if (slotWanted || (standing == Standing.NO_ROOM && !ledger.hasFloors())) {
+                    return;
+                }
+                roomShort |= standing == Standing.NO_ROOM;
+            }
+            waiter = next;
+        }
+    }
+
+    /** Whether somebody of the same namespace is queued before: nobody overtakes there. */
+    private static boolean comesBehindItsOwn(Waiter waiter) {
+        for (Waiter before = waiter.earlier; before != null; before = before.earlier) {
+            if (before.partition == waiter.partition) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private boolean isWithinFloor(Waiter waiter) {
+        int held = waiter.partition.blocks - waiter.partition.reclaimableBlocks();
+        return held + wantedBlocks(waiter.prompt, waiter.options) <= waiter.partition.floorBlocks;
+    }
+
+    /** What keeps a waiter; one that can follow leaves the queue for the flight. */
+    Standing standing(Waiter waiter, int openSequences) {
+        PrefixWalk walk = prefixes.probe(waiter.partition, waiter.prompt, waiter.options, waiter.prompt.length - 1);
+        if (flights.await(waiter, walk)) {
+            unqueue(waiter);
+            return Standing.FOLLOWS;
+        }
+        return standing(waiter.partition, waiter.prompt, waiter.options, openSequences);
+    }
+
+    // ---- a slot and room ----
+
+    /** What keeps a prompt from being opened with room for all of it, nobody else considered. */
+    Standing standing(Partition partition, int[] prompt, OpenOptions options, int openSequences) {
+        if (openSequences >= maximumSequences) {
+            return Standing.NO_SLOT;
+        }
+        PrefixWalk walk = prefixes.probe(partition, prompt, options, prompt.length - 1);
+        long needed = fewestNeeded(walk, prompt, options);
+        if (needed <= ledger.obtainable(partition)) {
+            return Standing.READY;
+        }
+        return needed > partition.belowCeiling() ? Standing.AT_CEILING : Standing.NO_ROOM;
+    }
+
+    /**
+     * How many positions of a prompt may be looked up so that the rest fits: a block that matches only in part is done without
+     * where it would have to be kept beside its copy and there is no room for both.
+     */
+    int mostTokens(Partition partition, int[] prompt, OpenOptions options) {
+        PrefixWalk walk = prefixes.probe(partition, prompt, options, prompt.length - 1);
+        return needed(walk, prompt, options) <= ledger.obtainable(partition) ? prompt.length - 1 : walk.position;
+    }
+
+    /** How many blocks must have memory before a prompt can be opened for which there is room. */
+    int memoryNeeded(Partition partition, int[] prompt, OpenOptions options, int usedBlocks) {
+        PrefixWalk walk = prefixes.probe(partition, prompt, options, prompt.length - 1);
+        int more = wantedBlocks(prompt, options) - walk.position / layout.tokensPerBlock();
+        return (int) Math.min((long) usedBlocks + more - partition.aboveCeiling(more), ledger.mostBlocks());
+    }
+
+    private long needed(PrefixWalk walk, int[] prompt, OpenOptions options) {
+        return (long) wantedBlocks(prompt, options) - walk.position / layout.tokensPerBlock() + walk.reclaimable;
+    }
+
+    private long fewestNeeded(PrefixWalk walk, int[] prompt, OpenOptions options) {
+        boolean spare = walk.partial != BlockPool.NONE && ledger.isReclaimable(walk.partial);
+        return needed(walk, prompt, options) - (spare ? 1 : 0);
+    }
+
+    /** Blocks for a prompt and what is to be reserved behind it. */
+    int wantedBlocks(int[] prompt, OpenOptions options) {
+        return layout.blocksFor(prompt.length + options.room());
+    }
+
+    /**
+     * Refuses what could never be opened.
+     *
+     * @throws IllegalArgumentException with the numbers
+     */
+    void checkFits(Partition partition, int[] prompt, OpenOptions options) {
+        if (options.room() > Integer.MAX_VALUE - 8 - prompt.length
+                || wantedBlocks(prompt, options) > ledger.most(partition)) {
+            throw new IllegalArgumentException("prompt and room can never fit: promptTokens=" + prompt.length
+                    + " room=" + options.room() + " tokensPerBlock=" + layout.tokensPerBlock() + " mostBlocks="
+                    + ledger.most(partition));
+        }
+    }
+}
