@@ -79,12 +79,26 @@ public record LlamaShape(
                     "valueHeadSize",
                     valueHeadSize);
         }
+        if ((long) queryHeads * Math.max(keyHeadSize, valueHeadSize) > Integer.MAX_VALUE) {
+            throw metadata.failure(
+                    "heads have more elements than an int counts",
+                    "queryHeads",
+                    queryHeads,
+                    "keyHeadSize",
+                    keyHeadSize,
+                    "valueHeadSize",
+                    valueHeadSize);
+        }
     }
 
     private void checkRope(GgufMetadata metadata) {
         int rotated = metadata.intValue("llama.rope.dimension_count", keyHeadSize);
-        String scaling = metadata.string("llama.rope.scaling.type", "none");
-        if (rotated != keyHeadSize || !scaling.equals("none")) {
+        // A file may give a factor and no type: then it scales linearly. The second key is the older one.
+        String scaling = metadata.string("llama.rope.scaling.type", "linear");
+        float factor =
+                metadata.floatValue("llama.rope.scaling.factor", metadata.floatValue("llama.rope.scale_linear", 1));
+        boolean unscaled = scaling.equals("none") || (scaling.equals("linear") && factor == 1);
+        if (rotated != keyHeadSize || !unscaled) {
             throw metadata.failure(
                     "only rotation of whole heads without scaling is supported",
                     "llama.rope.dimension_count",
@@ -92,10 +106,13 @@ public record LlamaShape(
                     "keyHeadSize",
                     keyHeadSize,
                     "llama.rope.scaling.type",
-                    scaling);
+                    scaling,
+                    "factor",
+                    factor);
         }
-        if (!(ropeBase > 0) || !(normEpsilon >= 0)) {
-            throw metadata.failure("must be positive", "ropeBase", ropeBase, "normEpsilon", normEpsilon);
+        boolean finite = Float.isFinite(ropeBase) && Float.isFinite(normEpsilon);
+        if (!finite || ropeBase <= 0 || normEpsilon < 0) {
+            throw metadata.failure("must be finite and positive", "ropeBase", ropeBase, "normEpsilon", normEpsilon);
         }
     }
 
