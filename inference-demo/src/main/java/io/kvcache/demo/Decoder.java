@@ -28,8 +28,13 @@ public final class Decoder {
      *
      * @param cache built for the model's layout; left open
      * @param nanoClock nanoseconds from any origin
+     * @throws IllegalArgumentException if the tokenizer has another number of ids than the model
      */
     public Decoder(Llama model, Tokenizer tokenizer, KvCache cache, LongSupplier nanoClock) {
+        if (tokenizer.vocabularySize() != model.vocabularySize()) {
+            throw new IllegalArgumentException("model and tokenizer have different vocabularies: model="
+                    + model.vocabularySize() + " tokenizer=" + tokenizer.vocabularySize());
+        }
         this.model = model;
         this.tokenizer = tokenizer;
         this.cache = cache;

@@ -177,6 +177,17 @@ final class DecoderTest {
         assertRefused("token id outside the vocabulary: token=-1 vocabularySize=1024", 8, new int[] {-1});
     }
 
+    @Test
+    void shouldRefuseATokenizerOfAnotherModel() throws IOException {
+        Tokenizer other = TokenizerModel.withControls().build();
+        assertEquals(
+                "model and tokenizer have different vocabularies: model=1024 tokenizer=3",
+                assertThrows(
+                                IllegalArgumentException.class,
+                                () -> generate(other, KvType.F16, 8, greedy(new int[] {1}, 1)))
+                        .getMessage());
+    }
+
     private void assertRefused(String message, int cacheBlocks, int[] prompt) {
         GenerationRequest request = greedy(prompt, 18);
         assertEquals(
