@@ -7,7 +7,6 @@ import io.kvcache.KvLayout;
 import io.kvcache.KvType;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -149,7 +148,7 @@ final class RunCommand implements Callable<Integer> {
                     .map(tokens -> new GenerationRequest(tokens, maxTokens, sampling, ignoreEndOfSequence))
                     .toList();
             KvLayout layout = shape.kvLayout(kvType, tokensPerBlock);
-            int maximumRows = Math.min(prefillChunk, shape.contextTokens());
+            int maximumRows = Math.min(prefillChunk, Math.min(longest(requests), shape.contextTokens()));
             try (KvCache cache =
                             KvCache.builder(layout).maximumBytes(cacheBytes).build();
                     Llama llama = new Llama(file, layout, maximumRows)) {
@@ -194,6 +193,13 @@ final class RunCommand implements Callable<Integer> {
         return prompts;
     }
 
+    private static int longest(List<GenerationRequest> requests) {
+        return requests.stream()
+                .mapToInt(request -> request.prompt().length)
+                .max()
+                .orElseThrow();
+    }
+
     private static String read(Path file) {
         try {
             return Files.readString(file);
@@ -202,7 +208,7 @@ final class RunCommand implements Callable<Integer> {
         } catch (CharacterCodingException e) {
             throw new IllegalArgumentException("file is not UTF-8: promptFile=" + file, e);
         } catch (IOException e) {
-            throw new UncheckedIOException("cannot read: promptFile=" + file, e);
+            throw new IllegalArgumentException("file cannot be read: promptFile=" + file + " cause=" + e, e);
         }
     }
 

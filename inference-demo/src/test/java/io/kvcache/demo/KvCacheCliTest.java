@@ -9,6 +9,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -148,6 +150,19 @@ final class KvCacheCliTest {
     }
 
     @Test
+    void shouldComputeAPromptInOnePieceWhateverTheContext() throws IOException {
+        byte[] whole = Files.readAllBytes(DemoResources.path(DemoResources.RANDOM_MODEL));
+        String key = "llama.context_length";
+        int value = new String(whole, StandardCharsets.ISO_8859_1).indexOf(key) + key.length() + Integer.BYTES;
+        ByteBuffer.wrap(whole).order(ByteOrder.LITTLE_ENDIAN).putInt(value, Integer.MAX_VALUE);
+        Path model = Files.write(directory.resolve("long.gguf"), whole);
+        String chunk = "" + Integer.MAX_VALUE;
+        JsonNode json = callJson(
+                "run", "--model", model.toString(), "--tokens", "5,6,7", "--prefill-chunk", chunk, "--max-tokens", "2");
+        assertEquals(3, json.get("promptTokens").intValue());
+    }
+
+    @Test
     void shouldSampleTheSameTokensForTheSameSeed() throws IOException {
         String[] call = {"run", "--prompt", "And", "--temperature", "0.9", "--top-k", "40", "--top-p", "0.95", "--seed"
         };
@@ -252,6 +267,7 @@ final class KvCacheCliTest {
                 "--cache-bytes",
                 "20479");
         assertOneLine(1, "file does not exist: promptFile=.*", "run", "--prompt-file", directory + "/none.txt");
+        assertOneLine(1, "file cannot be read: promptFile=.* cause=.*", "run", "--prompt-file", directory.toString());
         Path binary = Files.write(directory.resolve("binary"), new byte[] {(byte) 0xff, 0});
         assertOneLine(1, "file is not UTF-8: promptFile=.*", "run", "--prompt-file", binary.toString());
     }
