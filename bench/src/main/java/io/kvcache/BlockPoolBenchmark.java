@@ -30,10 +30,13 @@ import org.openjdk.jmh.annotations.Warmup;
 public class BlockPoolBenchmark {
     private static final int BLOCKS = 100_000;
 
-    private SequencePool sequences;
+    private final Object lock = new Object();
+    private BlockMemory memory;
+    private BlockPool blocks;
+    private KvCache cache;
     private Sequence sequence;
 
-    /** A pool with every other block in use, so that the free list is long and scattered. */
+    /** A pool with every other block in use, so that the free list is long and scattered; and a cache beside it. */
     @Setup(Level.Trial)
     public void open() {
         KvLayout layout = KvLayout.builder()
@@ -42,48 +45,49 @@ public class BlockPoolBenchmark {
                 .headSize(1)
                 .tokensPerBlock(1)
                 .build();
-        BlockMemory memory = new BlockMemory(layout.blockBytes(), BLOCKS * layout.blockBytes());
-        sequences = KvCache.builder(layout).sequencesOver(memory);
+        memory = new BlockMemory(layout.blockBytes(), BLOCKS * layout.blockBytes());
         memory.ensure(BLOCKS);
-        synchronized (sequences.lock) {
-            for (int i = 0; i < BLOCKS; i++) {
-                sequences.blocks.allocate(BlockPool.NONE);
-            }
-            for (int block = 0; block < BLOCKS; block += 2) {
-                free(block);
-            }
+        blocks = new BlockPool(memory);
+        for (int i = 0; i < BLOCKS; i++) {
+            blocks.allocate(BlockPool.NONE);
         }
-        sequence = sequences.open(
-                sequences.newPartition("bench", NamespaceOptions.DEFAULT), new int[1], OpenOptions.DEFAULT);
+        for (int block = 0; block < BLOCKS; block += 2) {
+            free(block);
+        }
+        cache = KvCache.builder(layout)
+                .maximumBytes(BLOCKS * layout.blockBytes())
+                .build();
+        sequence = cache.namespace("bench").open(new int[1]);
     }
 
     /** Frees the memory. */
     @TearDown(Level.Trial)
     public void close() {
         sequence.close();
-        sequences.close();
+        cache.close();
+        memory.close();
     }
 
     /**
-     * The pool's own work, with the lock taken once for each of the two.
+     * The pool's own work, with a lock taken once for each of the two.
      *
      * @return the block
      */
     @Benchmark
     public int allocateAndRelease() {
         int block;
-        synchronized (sequences.lock) {
-            block = sequences.blocks.allocate(BlockPool.NONE);
+        synchronized (lock) {
+            block = blocks.allocate(BlockPool.NONE);
         }
-        synchronized (sequences.lock) {
+        synchronized (lock) {
             free(block);
         }
         return block;
     }
 
     private void free(int block) {
-        sequences.blocks.release(block);
-        sequences.blocks.free(block);
+        blocks.release(block);
+        blocks.free(block);
     }
 
     /**
