@@ -23,15 +23,14 @@ final class PrefixCache {
     private final int tokensPerBlock;
     private final int minimumPartialHit;
     private final BlockMemory memory;
-    private final BlockPool blocks;
     private final BlockLedger ledger;
     private final PrefixIndex index;
     private final EvictionOrder order;
     private final Flights flights;
-    private final SessionStore sessions;
     private final RemovedBlocks removed;
     private final @Nullable EventQueue events;
     private final BlockRetention retention = new BlockRetention();
+    private final Pins pins;
     private final SplittableRandom jitter;
 
     private @Nullable PrefixRoot[] roots = new PrefixRoot[0]; // [nodes of the index]
@@ -41,10 +40,6 @@ final class PrefixCache {
     // [blocks]
     private long[] released = new long[0];
     private long releases;
-
-    // A pin counts on its block and on every block before it.
-    private final BitSet explicitPins = new BitSet();
-    private int[] pins = new int[0]; // pinned children, and one for an explicit pin
 
     // Erased while in use: overwritten after the last release, outside the lock. Until then they are not free.
     private final BitSet toOverwrite = new BitSet();
@@ -73,12 +68,11 @@ final class PrefixCache {
         this.tokensPerBlock = tokensPerBlock;
         this.minimumPartialHit = minimumPartialHit;
         this.memory = memory;
-        this.blocks = blocks;
         this.index = index;
         this.ledger = new BlockLedger(memory, blocks);
         this.order = new EvictionOrder(policy);
+        this.pins = new Pins(index, ledger, this::reference, this::release);
         this.flights = new Flights(tokensPerBlock);
-        this.sessions = new SessionStore(tokensPerBlock);
         this.removed = new RemovedBlocks(memory.maximumBlocks());
         this.events = events;
         this.jitter = new SplittableRandom(seed);
@@ -87,6 +81,11 @@ final class PrefixCache {
     /** Sets the time of what follows, in nanoseconds since the cache was built; it never runs backwards. */
     void advanceTo(long nanos) {
         now = Math.max(now, nanos);
+    }
+
+    /** Nanoseconds since the cache was built. */
+    long now() {
+        return now;
     }
 
     /** What is being computed; see {@link SingleFlight}. */
@@ -422,22 +421,16 @@ final class PrefixCache {
 
     // ---- allocate and release ----
 
-    /** Gives up what is missing, and no more, until a partition can have {@code needed} blocks; they are obtainable. */
-    void makeAvailable(Partition partition, int needed) {
-        ledger.prepare(needed);
+    /** Makes room in the arrays, so that handing out more blocks cannot fail half-way. */
+    void prepare(int more) {
+        ledger.prepare(more);
         if (released.length < ledger.capacity()) {
             released = Arrays.copyOf(released, ledger.capacity());
         }
-        while (partition.aboveCeiling(needed) > 0) {
-            reclaimOwn(partition);
-        }
-        while (needed > blocks.available()) {
-            reclaim(partition);
-        }
     }
 
-    /** Gives up what others, and this partition, have borrowed; if there is nothing, what this partition has. */
-    private void reclaim(Partition partition) {
+    /** Evicts a leaf from what namespaces have borrowed: all but their floors; returns whether there was one. */
+    boolean evictBorrowed() {
         int leaf = better(BlockPool.NONE, commonLeaves);
         for (Partition other : withOwnLeaves) {
             if (other.hasBorrowed()) {
@@ -446,33 +439,17 @@ final class PrefixCache {
         }
         if (leaf != BlockPool.NONE) {
             evict(leaf);
-            return;
         }
-        Session session = null;
-        for (Partition other : ledger.partitions()) {
-            if (other.hasBorrowed()) {
-                session = better(session, firstYielding(other));
-            }
-        }
-        if (session != null) {
-            giveUp(session);
-        } else {
-            reclaimOwn(partition);
-        }
+        return leaf != BlockPool.NONE;
     }
 
-    private void reclaimOwn(Partition partition) {
-        if (partition.leaves.lowestBand() >= 0) {
+    /** Evicts a leaf of a partition; returns whether there was one. */
+    boolean evictOwn(Partition partition) {
+        boolean any = partition.leaves.lowestBand() >= 0;
+        if (any) {
             evict(order.victim(partition.leaves));
-            return;
         }
-        Session session = firstYielding(partition);
-        if (session == null) {
-            throw new IllegalStateException(
-                    "invariant broken: what is counted as reclaimable can be reclaimed: namespace=" + partition.name
-                            + " reclaimable=" + partition.reclaimableBlocks());
-        }
-        giveUp(session);
+        return any;
     }
 
     private int better(int best, LeafGroups leaves) {
@@ -509,6 +486,13 @@ final class PrefixCache {
         }
     }
 
+    /** Drops a reference of a session. */
+    void releaseForSession(int block) {
+        if (ledger.releaseForSession(block)) {
+            afterLastRelease(block);
+        }
+    }
+
     private void afterLastRelease(int block) {
         if (!index.isPublished(block)) {
             free(block);
@@ -531,8 +515,12 @@ final class PrefixCache {
 
     /** Releases all blocks of a table, last one first, and lets go of its root. */
     void close(BlockTable table) {
-        PrefixRoot root = table.root();
         releaseBeyond(table, 0);
+        letGo(table.root());
+    }
+
+    /** Says that a table that began at a root is no more. */
+    void letGo(PrefixRoot root) {
         root.sequences--;
         dropIfUnused(root);
     }
@@ -552,6 +540,15 @@ final class PrefixCache {
             retention.doNotContinue(block);
             child = block;
         }
+    }
+
+    /** Sees to it that a private block is overwritten after its last release; returns whether that is news. */
+    boolean overwriteLater(int block) {
+        boolean news = !index.isPublished(block) && !toOverwrite.get(block);
+        if (news) {
+            toOverwrite.set(block);
+        }
+        return news;
     }
 
     private void free(int block) {
@@ -576,7 +573,7 @@ final class PrefixCache {
 
     /** Takes a leaf out of the index. It is free, unless sequences hold it: then it is theirs alone. */
     private void unpublish(int block, RemovalCause cause) {
-        unpin(block);
+        pins.unpin(block);
         boolean cached = !ledger.isHeld(block);
         if (cached) {
             leaveOrder(block);
@@ -652,12 +649,11 @@ final class PrefixCache {
     /**
      * Lets what is due expire or fall back to its namespace's priority.
      *
-     * @param limit blocks and sessions to look at
+     * @param limit blocks to look at
      * @return how many were looked at; fewer than the limit when no more are due
      */
     int maintain(int limit) {
-        int handled = retention.poll(now, limit, this::maintainBlock);
-        return handled < limit ? handled + sessions.poll(now, limit - handled, this::maintainSession) : handled;
+        return retention.poll(now, limit, this::maintainBlock);
     }
 
     private void maintainBlock(int block) {
@@ -675,32 +671,22 @@ final class PrefixCache {
             if (ordered) {
                 enterOrder(block);
             }
-            unpin(block);
+            pins.unpin(block);
         }
         retention.reschedule(block);
     }
 
-    private void maintainSession(int id) {
-        Session session = sessions.session(id);
-        if (session.expiry <= now) {
-            drop(session);
-        } else {
-            sessions.reschedule(session);
-        }
-    }
-
     /**
-     * Takes out all that a partition has published and stored; sequences that are open publish nothing any more.
+     * Takes out all that a partition has published; sequences that are open publish nothing any more.
      *
      * @param overwrite whether to overwrite it: what is free is {@link #takeErased ready} for that, the rest when it is released
-     * @return what is ready and what is deferred
+     * @return blocks taken out
      */
-    Erasure retire(Partition partition, boolean overwrite) {
+    int retire(Partition partition, boolean overwrite) {
         List<PrefixRoot> retired = new ArrayList<>(partition.roots.values());
         partition.roots.clear();
         newRoot(partition, List.of());
-        int readyBefore = overwriteNow.size();
-        int count = dropSessions(partition, overwrite);
+        int count = 0;
         for (PrefixRoot root : retired) {
             root.retired = true;
             flights.parentLeft(root.node);
@@ -712,8 +698,12 @@ final class PrefixCache {
             }
             dropIfUnused(root);
         }
-        int ready = overwriteNow.size() - readyBefore;
-        return new Erasure(ready, count - ready);
+        return count;
+    }
+
+    /** Blocks that nobody holds and that wait to be overwritten. */
+    int blocksToOverwrite() {
+        return overwriteNow.size();
     }
 
     /**
@@ -755,198 +745,19 @@ final class PrefixCache {
 
     private boolean retain(BlockTable table, int at, Retention wanted, double life) {
         int block = table.block(at);
-        if (at >= table.published() || !index.isPublished(block) || (wanted.pinned() && !pin(block))) {
+        if (at >= table.published() || !index.isPublished(block) || (wanted.pinned() && !pins.pin(block))) {
             return false;
         }
         if (!wanted.pinned()) {
-            unpin(block);
+            pins.unpin(block);
         }
         retention.give(block, wanted, life, now);
         return true;
     }
 
-    private double life(Retention wanted) {
+    /** The part of a time to live that jitter leaves. */
+    double life(Retention wanted) {
         return wanted.jitter() == 0 ? 1 : 1 - wanted.jitter() * jitter.nextDouble();
-    }
-
-    private boolean isPinned(int block) {
-        return block < pins.length && pins[block] > 0;
-    }
-
-    private boolean pin(int block) {
-        if (explicitPins.get(block)) {
-            return true;
-        }
-        if (pins.length < ledger.capacity()) {
-            pins = Arrays.copyOf(pins, ledger.capacity());
-        }
-        Partition owner = ledger.owner(block);
-        int cost = 0;
-        for (int ancestor = block; ancestor >= 0 && pins[ancestor] == 0; ancestor = index.parent(ancestor)) {
-            cost++;
-        }
-        if (cost > owner.pinnableBlocks - owner.pinnedBlocks) {
-            return false;
-        }
-        explicitPins.set(block);
-        for (int ancestor = block; ancestor >= 0; ancestor = index.parent(ancestor)) {
-            if (pins[ancestor]++ > 0) {
-                break;
-            }
-            owner.pinnedBlocks++;
-            reference(ancestor);
-        }
-        return true;
-    }
-
-    private void unpin(int block) {
-        if (!explicitPins.get(block)) {
-            return;
-        }
-        explicitPins.clear(block);
-        Partition owner = ledger.owner(block);
-        int ancestor = block;
-        while (ancestor >= 0 && --pins[ancestor] == 0) {
-            int parent = index.parent(ancestor);
-            owner.pinnedBlocks--;
-            release(ancestor);
-            ancestor = parent;
-        }
-    }
-
-    // ---- sessions ----
-
-    /**
-     * Stores what a table holds under a key, in place of what was there.
-     *
-     * @return whether it was stored: not if the partition was erased or renewed since the table was opened
-     */
-    boolean put(String key, BlockTable table, Retention wanted) {
-        PrefixRoot root = table.root();
-        if (root.retired) {
-            return false;
-        }
-        Session before = sessions.get(root.partition, key);
-        Session session = sessions.take();
-        session.table.prepare(table.count());
-        session.table.prepareTokens(table.length());
-        session.table.copyFrom(table);
-        table.shareTail();
-        root.sequences++;
-        for (int i = 0; i < table.count(); i++) {
-            ledger.retainForSession(table.block(i));
-        }
-        if (before != null) {
-            drop(before);
-        }
-        session.start(key, wanted, life(wanted), now);
-        sessions.put(session);
-        return true;
-    }
-
-    /** The session with a key, used just now, or null. */
-    @Nullable
-    Session session(Partition partition, String key) {
-        Session session = sessions.get(partition, key);
-        if (session != null && session.expiry <= now) {
-            drop(session);
-            session = null;
-        }
-        if (session == null) {
-            partition.traffic.sessionMisses++;
-        } else {
-            partition.traffic.sessionHits++;
-            sessions.used(session, now);
-        }
-        return session;
-    }
-
-    /** Forgets a session; returns whether it was there. */
-    boolean remove(Partition partition, String key) {
-        Session session = sessions.get(partition, key);
-        if (session == null) {
-            return false;
-        }
-        boolean expired = session.expiry <= now;
-        drop(session);
-        return !expired;
-    }
-
-    /** The keys of a partition, those given up first coming first. */
-    List<String> keys(Partition partition) {
-        List<String> keys = new ArrayList<>();
-        for (Session session = sessions.first(partition); session != null; session = sessions.after(session)) {
-            if (session.expiry > now) {
-                keys.add(session.key);
-            }
-        }
-        return keys;
-    }
-
-    int sessions() {
-        return sessions.size();
-    }
-
-    private void drop(Session session) {
-        sessions.remove(session);
-        BlockTable table = session.table;
-        PrefixRoot root = table.root();
-        while (table.count() > 0) {
-            int block = table.removeLast();
-            if (ledger.releaseForSession(block)) {
-                afterLastRelease(block);
-            }
-        }
-        root.sequences--;
-        dropIfUnused(root);
-        table.close();
-        sessions.give(session);
-    }
-
-    /** Drops a session for the memory that it alone holds. */
-    private void giveUp(Session session) {
-        session.partition().traffic.droppedSessions++;
-        drop(session);
-    }
-
-    /** Drops all sessions of a partition; returns how many blocks of theirs, not published, are to be overwritten. */
-    private int dropSessions(Partition partition, boolean overwrite) {
-        int count = 0;
-        for (Session session = sessions.first(partition); session != null; session = sessions.first(partition)) {
-            BlockTable table = session.table;
-            for (int i = 0; overwrite && i < table.count(); i++) {
-                int block = table.block(i);
-                if (!index.isPublished(block) && !toOverwrite.get(block)) {
-                    toOverwrite.set(block);
-                    count++;
-                }
-            }
-            drop(session);
-        }
-        return count;
-    }
-
-    private static @Nullable Session better(@Nullable Session best, @Nullable Session candidate) {
-        return best == null || (candidate != null && candidate.goesBefore(best)) ? candidate : best;
-    }
-
-    /** The first session of a partition to be given up whose end gives memory back. */
-    private @Nullable Session firstYielding(Partition partition) {
-        Session session = sessions.first(partition);
-        while (session != null && !yields(session.table)) {
-            session = sessions.after(session);
-        }
-        return session;
-    }
-
-    /** Whether sessions alone hold any block of a table: usually its last one, if any. */
-    private boolean yields(BlockTable table) {
-        for (int i = table.count() - 1; i >= 0; i--) {
-            if (ledger.isReclaimable(table.block(i))) {
-                return true;
-            }
-        }
-        return false;
     }
 
     // ---- facts ----
@@ -965,17 +776,19 @@ final class PrefixCache {
         return node < 0 ? !rootOf(node).retired : index.isPublished(node);
     }
 
-    /** Checks the bookkeeping; {@code held} [blocks] counts the references of sequences; those of pins and sessions are added. */
-    void verify(int[] held) {
+    /**
+     * Checks the bookkeeping.
+     *
+     * @param held [blocks] counts the references of sequences and sessions; those of pins are added
+     * @param ofSessions [blocks] how many of these are sessions'
+     */
+    void verify(int[] held, int[] ofSessions) {
         index.verify();
         retention.verify();
-        int[] ofSessions = new int[held.length];
         boolean[] cached = new boolean[held.length];
         boolean[] waiting = new boolean[held.length];
-        int stored = countSessions(held, ofSessions);
-        require(stored == sessions.size(), "every session is listed", stored);
         for (int block = 0; block < held.length; block++) {
-            held[block] += isPinned(block) ? 1 : 0;
+            held[block] += pins.isPinned(block) ? 1 : 0;
             waiting[block] = overwriteNow.containsInt(block);
         }
         int[] published = new int[ledger.partitions().size()];
@@ -986,7 +799,7 @@ final class PrefixCache {
             require(order.contains(block) == leaf, "what can be evicted is a leaf that nobody holds", block);
             if (index.isPublished(block)) {
                 published[ledger.owner(block).index]++;
-                pinned[ledger.owner(block).index] += isPinned(block) ? 1 : 0;
+                pinned[ledger.owner(block).index] += pins.isPinned(block) ? 1 : 0;
                 verifyPublished(block, held);
             }
         }
@@ -1000,24 +813,6 @@ final class PrefixCache {
         ledger.verify(held, ofSessions, cached, waiting);
     }
 
-    private int countSessions(int[] held, int[] ofSessions) {
-        int count = 0;
-        for (Partition partition : ledger.partitions()) {
-            int stored = 0;
-            for (Session session = sessions.first(partition); session != null; session = sessions.after(session)) {
-                stored++;
-                session.table.verify();
-                for (int i = 0; i < session.table.count(); i++) {
-                    held[session.table.block(i)]++;
-                    ofSessions[session.table.block(i)]++;
-                }
-            }
-            require(partition.sessions == stored, "sessions of a namespace are counted", stored);
-            count += stored;
-        }
-        return count;
-    }
-
     private void verifyPublished(int block, int[] held) {
         int parent = index.parent(block);
         if (parent >= 0) {
@@ -1027,13 +822,7 @@ final class PrefixCache {
             require(rootOf(parent).partition == ledger.owner(block), "a path belongs to its root's namespace", block);
             require(!rootOf(parent).retired, "nothing is published below a retired root", block);
         }
-        if (block < pins.length) {
-            int expected = explicitPins.get(block) ? 1 : 0;
-            for (int child = index.firstChild(block); child != BlockPool.NONE; child = index.nextSibling(child)) {
-                expected += pins[child] > 0 ? 1 : 0;
-            }
-            require(pins[block] == expected, "a pin counts on the blocks before it", block);
-        }
+        pins.verify(block);
     }
 
     private static void require(boolean holds, String rule, int operand) {

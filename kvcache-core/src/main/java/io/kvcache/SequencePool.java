@@ -31,6 +31,7 @@ final class SequencePool {
     private final Object lock = new Object();
     private final BlockPool blocks;
     private final PrefixCache prefixes;
+    private final Sessions sessions;
     private final SlotReserver reserver;
     private final Admission admission;
     private final SingleFlight flights;
@@ -60,7 +61,8 @@ final class SequencePool {
         this.blocks = blocks;
         this.prefixes = prefixes;
         this.codec = new BlockCodec(layout, memory);
-        this.reserver = new SlotReserver(prefixes, blocks, memory, codec);
+        this.sessions = new Sessions(prefixes, layout.tokensPerBlock());
+        this.reserver = new SlotReserver(prefixes, sessions, blocks, memory, codec);
         this.admission = new Admission(layout, maximumSequences, prefixes);
         this.flights = admission.flights();
         this.events = events;
@@ -474,7 +476,7 @@ final class SequencePool {
                         + " sequenceNamespace=" + table.root().partition.name);
             }
             prefixes.advanceTo(now);
-            stored = prefixes.put(key, table, retention);
+            stored = sessions.put(key, table, retention);
             afterChange();
         }
         afterUnlock();
@@ -490,7 +492,7 @@ final class SequencePool {
             checkOpen();
             checkSlot();
             prefixes.advanceTo(now);
-            Session session = prefixes.session(partition, key);
+            Session session = sessions.get(partition, key);
             sequence = session == null ? null : fork(session.table, partition.name);
             afterChange();
         }
@@ -505,7 +507,7 @@ final class SequencePool {
         synchronized (lock) {
             checkOpen();
             prefixes.advanceTo(now);
-            removed = prefixes.remove(partition, key);
+            removed = sessions.remove(partition, key);
             afterChange();
         }
         afterUnlock();
@@ -516,7 +518,7 @@ final class SequencePool {
         long now = now();
         synchronized (lock) {
             prefixes.advanceTo(now);
-            return List.copyOf(prefixes.keys(partition));
+            return List.copyOf(sessions.keys(partition));
         }
     }
 
@@ -527,7 +529,10 @@ final class SequencePool {
         synchronized (lock) {
             checkOpen();
             prefixes.advanceTo(now);
-            erasure = prefixes.retire(partition, overwrite);
+            int waiting = prefixes.blocksToOverwrite();
+            int gone = sessions.dropAll(partition, overwrite) + prefixes.retire(partition, overwrite);
+            int ready = prefixes.blocksToOverwrite() - waiting;
+            erasure = new Erasure(ready, gone - ready);
             afterChange();
         }
         afterUnlock();
@@ -562,6 +567,7 @@ final class SequencePool {
             checkOpen();
             prefixes.advanceTo(now);
             handled = prefixes.maintain(limit);
+            handled += handled < limit ? sessions.maintain(limit - handled) : 0;
             afterChange();
             admission.wakeOverdue(now);
         }
@@ -591,7 +597,7 @@ final class SequencePool {
             return new CacheStats(
                     openSequences,
                     admission.waiting(),
-                    prefixes.sessions(),
+                    sessions.size(),
                     blocks.used() - cached,
                     published - cached,
                     cached,
@@ -675,7 +681,9 @@ final class SequencePool {
                 throw new IllegalStateException("invariant broken: open sequences are listed: counted=" + counted
                         + " openSequences=" + openSequences);
             }
-            prefixes.verify(held);
+            int[] ofSessions = new int[held.length];
+            sessions.verify(held, ofSessions);
+            prefixes.verify(held, ofSessions);
         }
     }
 

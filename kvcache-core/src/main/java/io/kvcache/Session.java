@@ -57,6 +57,10 @@ final class Session {
         expiry = sinceFirstUse ? expiry : end(now);
     }
 
+    boolean isOver(long now) {
+        return expiry <= now;
+    }
+
     /** Whether it is to be given up before another one. */
     boolean goesBefore(Session other) {
         return priority != other.priority ? priority < other.priority : use < other.use;

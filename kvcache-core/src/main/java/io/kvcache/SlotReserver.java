@@ -8,14 +8,16 @@ package io.kvcache;
  */
 final class SlotReserver {
     private final PrefixCache prefixes;
+    private final Sessions sessions;
     private final BlockLedger ledger;
     private final BlockPool blocks;
     private final BlockMemory memory;
     private final BlockCodec codec;
     private long growth; // of the blocks in use by all that is planned
 
-    SlotReserver(PrefixCache prefixes, BlockPool blocks, BlockMemory memory, BlockCodec codec) {
+    SlotReserver(PrefixCache prefixes, Sessions sessions, BlockPool blocks, BlockMemory memory, BlockCodec codec) {
         this.prefixes = prefixes;
+        this.sessions = sessions;
         this.ledger = prefixes.ledger();
         this.blocks = blocks;
         this.memory = memory;
@@ -80,7 +82,7 @@ final class SlotReserver {
         boolean inPlace = shared != BlockPool.NONE && table.neededBlocks == Math.max(0, wanted - table.count());
         table.prepare(wanted);
         table.tailReplaced = shared != BlockPool.NONE && !inPlace;
-        prefixes.makeAvailable(partition, table.neededBlocks);
+        makeAvailable(partition, table.neededBlocks);
         if (inPlace) {
             prefixes.takeOver(shared);
             table.sharedTail = BlockPool.NONE;
@@ -89,6 +91,30 @@ final class SlotReserver {
         }
         while (table.count() < wanted) {
             table.append(ledger.allocate(partition, table.lastBlock(), table));
+        }
+    }
+
+    /**
+     * Gives up what is missing, and no more: cached blocks first, then sessions; what namespaces have borrowed first, then what this
+     * one has.
+     */
+    private void makeAvailable(Partition partition, int needed) {
+        prefixes.prepare(needed);
+        while (partition.aboveCeiling(needed) > 0) {
+            giveUpOwn(partition);
+        }
+        while (needed > blocks.available()) {
+            if (!prefixes.evictBorrowed() && !sessions.giveUpBorrowed()) {
+                giveUpOwn(partition);
+            }
+        }
+    }
+
+    private void giveUpOwn(Partition partition) {
+        if (!prefixes.evictOwn(partition) && !sessions.giveUpOwn(partition)) {
+            throw new IllegalStateException(
+                    "invariant broken: what is counted as reclaimable can be given up: namespace=" + partition.name
+                            + " reclaimableBlocks=" + partition.reclaimableBlocks());
         }
     }
 
