@@ -24,11 +24,13 @@ final class Admission {
     private @Nullable Waiter first;
     private @Nullable Waiter last;
     private @Nullable Waiter chosen;
+    private int mostTokens; // of the prompt that may open now
+    private int newBlocks; // likewise, those that it needs besides cached ones
     private boolean slotWanted; // by the first that could go otherwise
     private long tickets;
 
     /** What keeps a waiter from opening. */
-    enum Standing {
+    private enum Standing {
         READY,
         FOLLOWS,
         NO_SLOT,
@@ -122,15 +124,32 @@ final class Admission {
         if (!inTurn) {
             return false;
         }
-        if (due) {
-            return standing(partition, prompt, options, openSequences) == Standing.READY;
+        PrefixWalk walk = probe(partition, prompt, options);
+        if (!due && follows(waiter, partition, prompt, options, walk)) {
+            return false;
         }
-        if (waiter != null) {
-            return standing(waiter, openSequences) == Standing.READY;
+        return standing(partition, prompt, options, openSequences, walk) == Standing.READY;
+    }
+
+    /** Whether a sequence is computing what a caller needs next; one that waits follows it then. */
+    private boolean follows(
+            @Nullable Waiter waiter, Partition partition, int[] prompt, OpenOptions options, PrefixWalk walk) {
+        if (flights.isEmpty()) {
+            return false;
         }
-        PrefixWalk walk = prefixes.probe(partition, prompt, options, prompt.length - 1);
-        return !flights.isComputed(partition, prompt, options, walk)
-                && standing(partition, prompt, options, openSequences) == Standing.READY;
+        boolean follows =
+                waiter == null ? flights.isComputed(partition, prompt, options, walk) : flights.await(waiter, walk);
+        if (follows && waiter != null) {
+            unqueue(waiter);
+        }
+        if (!follows) {
+            probe(partition, prompt, options); // the walk has gone on meanwhile
+        }
+        return follows;
+    }
+
+    private PrefixWalk probe(Partition partition, int[] prompt, OpenOptions options) {
+        return prefixes.probe(partition, prompt, options, prompt.length - 1);
     }
 
     private boolean nobodyBefore(Waiter waiter) {
@@ -222,53 +241,51 @@ final class Admission {
     }
 
     /** What keeps a waiter; one that can follow leaves the queue for the flight. */
-    Standing standing(Waiter waiter, int openSequences) {
-        PrefixWalk walk = prefixes.probe(waiter.partition, waiter.prompt, waiter.options, waiter.prompt.length - 1);
-        if (flights.await(waiter, walk)) {
-            unqueue(waiter);
+    private Standing standing(Waiter waiter, int openSequences) {
+        PrefixWalk walk = probe(waiter.partition, waiter.prompt, waiter.options);
+        if (follows(waiter, waiter.partition, waiter.prompt, waiter.options, walk)) {
             return Standing.FOLLOWS;
         }
-        return standing(waiter.partition, waiter.prompt, waiter.options, openSequences);
+        return standing(waiter.partition, waiter.prompt, waiter.options, openSequences, walk);
     }
 
     // ---- a slot and room ----
 
     /** What keeps a prompt from being opened with room for all of it, nobody else considered. */
-    Standing standing(Partition partition, int[] prompt, OpenOptions options, int openSequences) {
+    private Standing standing(
+            Partition partition, int[] prompt, OpenOptions options, int openSequences, PrefixWalk walk) {
         if (openSequences >= maximumSequences) {
             return Standing.NO_SLOT;
         }
-        PrefixWalk walk = prefixes.probe(partition, prompt, options, prompt.length - 1);
-        long needed = fewestNeeded(walk, prompt, options);
-        if (needed <= ledger.obtainable(partition)) {
-            return Standing.READY;
+        long obtainable = ledger.obtainable(partition);
+        long needed = needed(walk, prompt, options);
+        boolean whole = needed <= obtainable;
+        boolean withoutPartial = walk.partial != BlockPool.NONE && ledger.isReclaimable(walk.partial);
+        long fewest = needed - (withoutPartial ? 1 : 0);
+        if (fewest > obtainable) {
+            return fewest > partition.belowCeiling() ? Standing.AT_CEILING : Standing.NO_ROOM;
         }
-        return needed > partition.belowCeiling() ? Standing.AT_CEILING : Standing.NO_ROOM;
+        mostTokens = whole ? prompt.length - 1 : walk.position;
+        newBlocks = wantedBlocks(prompt, options) - walk.position / layout.tokensPerBlock();
+        return Standing.READY;
     }
 
     /**
-     * How many positions of a prompt may be looked up so that the rest fits: a block that matches only in part is done without
-     * where it would have to be kept beside its copy and there is no room for both.
+     * How many positions of the prompt that {@link #mayOpen may open now} may be looked up so that the rest fits: a block that
+     * matches only in part is done without where it would have to be kept beside its copy and there is no room for both.
      */
-    int mostTokens(Partition partition, int[] prompt, OpenOptions options) {
-        PrefixWalk walk = prefixes.probe(partition, prompt, options, prompt.length - 1);
-        return needed(walk, prompt, options) <= ledger.obtainable(partition) ? prompt.length - 1 : walk.position;
+    int mostTokens() {
+        return mostTokens;
     }
 
-    /** How many blocks must have memory before a prompt can be opened for which there is room. */
-    int memoryNeeded(Partition partition, int[] prompt, OpenOptions options, int usedBlocks) {
-        PrefixWalk walk = prefixes.probe(partition, prompt, options, prompt.length - 1);
-        int more = wantedBlocks(prompt, options) - walk.position / layout.tokensPerBlock();
-        return (int) Math.min((long) usedBlocks + more - partition.aboveCeiling(more), ledger.mostBlocks());
+    /** How many blocks must have memory before the prompt that {@link #mayOpen may open now} can be opened. */
+    int memoryNeeded(Partition partition, int usedBlocks) {
+        long wanted = (long) usedBlocks + newBlocks - partition.aboveCeiling(newBlocks);
+        return (int) Math.min(wanted, ledger.mostBlocks());
     }
 
     private long needed(PrefixWalk walk, int[] prompt, OpenOptions options) {
         return (long) wantedBlocks(prompt, options) - walk.position / layout.tokensPerBlock() + walk.reclaimable;
-    }
-
-    private long fewestNeeded(PrefixWalk walk, int[] prompt, OpenOptions options) {
-        boolean spare = walk.partial != BlockPool.NONE && ledger.isReclaimable(walk.partial);
-        return needed(walk, prompt, options) - (spare ? 1 : 0);
     }
 
     /** Blocks for a prompt and what is to be reserved behind it. */

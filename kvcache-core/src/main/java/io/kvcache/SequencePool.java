@@ -164,7 +164,7 @@ final class SequencePool {
                     prefixes.advanceTo(now);
                     boolean due = now >= deadline;
                     if (admission.mayOpen(waiter, partition, prompt, options, due, openSequences)) {
-                        backed = admission.memoryNeeded(partition, prompt, options, blocks.used());
+                        backed = admission.memoryNeeded(partition, blocks.used());
                         sequence = backed > memory.blocks() ? null : startWithRoom(partition, prompt, options);
                     } else if (due) {
                         partition.traffic.timeouts++;
@@ -193,7 +193,7 @@ final class SequencePool {
     }
 
     private Sequence startWithRoom(Partition partition, int[] prompt, OpenOptions options) {
-        Sequence sequence = start(partition, prompt, options, admission.mostTokens(partition, prompt, options));
+        Sequence sequence = start(partition, prompt, options, admission.mostTokens());
         BlockTable table = sequence.table();
         int wanted = admission.wantedBlocks(prompt, options);
         if (!reserver.plan(table, wanted)) {

@@ -50,6 +50,11 @@ final class SingleFlight {
         return follows(table);
     }
 
+    /** Whether nobody is computing anything that others could need. */
+    boolean isEmpty() {
+        return flights.isEmpty();
+    }
+
     /**
      * Lets a waiter follow if a sequence is computing the block that it needs next.
      *

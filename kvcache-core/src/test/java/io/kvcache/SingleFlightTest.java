@@ -117,8 +117,8 @@ final class SingleFlightTest {
     void shouldLetTheLongestWaitingTakeOverAlthoughOthersHaveAdoptedMore() {
         Namespace namespace = caches.of(LAYOUT, 20).namespace("a");
         int[] prompt = prompt(1, 4);
-        try (Sequence leader = namespace.open(prompt);
-                Sequence patient = namespace.open(prompt);
+        Sequence leader = namespace.open(prompt);
+        try (Sequence patient = namespace.open(prompt);
                 Sequence eager = namespace.open(prompt)) {
             next(leader, prompt, 4);
             assertEquals(4, eager.adopt());
@@ -303,6 +303,7 @@ final class SingleFlightTest {
         }
     }
 
+    @SuppressWarnings("ThreadPriorityCheck") // not relied upon: it only mixes things up
     private static Void call(Namespace namespace, int[] prompt, Work work, int killedAt, AtomicInteger toKill)
             throws InterruptedException {
         try (Sequence sequence = namespace.open(prompt, OpenOptions.DEFAULT, LONG)) {
