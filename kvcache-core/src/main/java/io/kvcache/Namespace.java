@@ -48,8 +48,7 @@ public final class Namespace {
      * @throws IllegalStateException if the cache is closed, or all slots for sequences are taken
      */
     public Sequence open(int[] prompt) {
-        checkPrompt(prompt);
-        return sequences.open(partition, prompt, OpenOptions.DEFAULT, prompt.length - 1);
+        return sequences.open(partition, checkPrompt(prompt), OpenOptions.DEFAULT);
     }
 
     /**
@@ -62,8 +61,7 @@ public final class Namespace {
      * @throws IllegalStateException if the cache is closed, or all slots for sequences are taken
      */
     public Sequence open(int[] prompt, OpenOptions options) {
-        checkPrompt(prompt);
-        return sequences.open(partition, prompt, options, prompt.length - 1);
+        return sequences.open(partition, checkPrompt(prompt), options);
     }
 
     /**

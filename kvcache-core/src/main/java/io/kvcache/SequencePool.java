@@ -106,19 +106,15 @@ final class SequencePool {
         }
     }
 
-    /**
-     * Opens a sequence that starts with the longest cached prefix of a prompt.
-     *
-     * @param most positions of the prompt that may be found
-     */
-    Sequence open(Partition partition, int[] prompt, OpenOptions options, int most) {
+    /** Opens a sequence that starts with the longest cached prefix of a prompt; one token is left to compute. */
+    Sequence open(Partition partition, int[] prompt, OpenOptions options) {
         long now = now();
         Sequence sequence;
         synchronized (lock) {
             checkOpen();
             checkSlot();
             prefixes.advanceTo(now);
-            sequence = start(partition, prompt, options, most);
+            sequence = start(partition, prompt, options, prompt.length - 1);
             afterChange();
         }
         afterUnlock();
@@ -694,13 +690,21 @@ final class SequencePool {
      * @throws IllegalStateException if memory is in use by native code; nothing is lost, and another call frees it
      */
     List<String> close() {
-        synchronized (lock) {
-            closed = true;
-            admission.wakeAll();
-            while (firstOpen != null) {
-                leaks.addFirst(firstOpen.describe());
-                firstOpen.close();
+        Sequence open;
+        do {
+            synchronized (lock) {
+                closed = true;
+                admission.wakeAll();
+                open = firstOpen;
+                if (open != null) {
+                    leaks.addFirst(open.describe());
+                }
             }
+            if (open != null) {
+                open.close();
+            }
+        } while (open != null);
+        synchronized (lock) {
             memory.close();
             List<String> reported = List.copyOf(leaks);
             leaks.clear();

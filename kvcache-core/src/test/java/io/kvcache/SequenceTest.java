@@ -127,7 +127,7 @@ final class SequenceTest {
         });
         SequencePool pool = KvCache.builder(LAYOUT).sequencesOver(memory);
         try (Sequence sequence =
-                pool.open(pool.newPartition("test", NamespaceOptions.DEFAULT), PROMPT, OpenOptions.DEFAULT, 0)) {
+                pool.open(pool.newPartition("test", NamespaceOptions.DEFAULT), PROMPT, OpenOptions.DEFAULT)) {
             append(sequence, 1, 2, 3, 4, 5); // two blocks: one chunk
             refuse[0] = true;
             long version = sequence.tableVersion();

@@ -8,6 +8,7 @@ import static io.kvcache.Prompts.prompt;
 import static io.kvcache.Thrown.assertMisuse;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
@@ -342,6 +343,7 @@ final class SingleFlightTest {
         try (Sequence leader = namespace.open(prompt)) {
             next(leader, prompt, 5);
             try (Sequence impatient = namespace.open(prompt, OpenOptions.DEFAULT, Duration.ZERO)) {
+                assertNotNull(impatient);
                 assertEquals(4, impatient.cachedTokens());
                 assertEquals(MissReason.IN_FLIGHT, impatient.missReason());
                 assertEquals(prompt.length - 4, impatient.reserved());
