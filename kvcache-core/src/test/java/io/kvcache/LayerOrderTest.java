@@ -43,6 +43,8 @@ final class LayerOrderTest {
             Set.of("BlockTable", "PrefixWalk", "Claim", "Flight", "Waiter"),
             Set.of("EventQueue"),
             Set.of("PrefixRoot", "Partition"),
+            Set.of("BlockStore", "MissMemory"),
+            Set.of("BlockKey", "KeyDigest", "MissOptions"),
             Set.of("OpenOptions", "NamespaceStats", "NamespaceOptions"),
             Set.of("TrafficCounters"),
             Set.of("Traffic"),
