@@ -36,10 +36,10 @@ public interface EvictionPolicy {
     /**
      * Evicts the leaf released longest ago; a path goes deepest block first. The default of a cache.
      *
-     * @return a factory
+     * @return a factory, always the same
      */
     static Factory lru() {
-        return maximumBlocks -> new LruPolicy();
+        return StandardPolicy.LRU;
     }
 
     /**
@@ -47,10 +47,10 @@ public interface EvictionPolicy {
      * memory and time it takes. Needs about 40 bytes a block, and at most 48 for each of four ghosts a block: fingerprints of
      * what was evicted.
      *
-     * @return a factory
+     * @return a factory, always the same
      */
     static Factory hde() {
-        return HdePolicy::new;
+        return StandardPolicy.HDE;
     }
 
     /**

@@ -40,7 +40,11 @@ public final class KvLayout {
     private final long bytesPerToken;
 
     /** K/V heads of one layer and the elements of each. */
-    private record Shape(int kvHeads, int keyHeadSize, int valueHeadSize) {}
+    private record Shape(int kvHeads, int keyHeadSize, int valueHeadSize) {
+        String describe() {
+            return "kvHeads=" + kvHeads + " keyHeadSize=" + keyHeadSize + " valueHeadSize=" + valueHeadSize;
+        }
+    }
 
     /**
      * K or V of one layer inside a block.
@@ -253,8 +257,19 @@ public final class KvLayout {
 
     @Override
     public String toString() {
-        return "KvLayout[layers=" + shapes.length + " type=" + type + " tokensPerBlock=" + tokensPerBlock
-                + " bytesPerToken=" + bytesPerToken + " blockBytes=" + blockBytes + "]";
+        return "KvLayout[layers=" + shapes.length + " " + describeShapes() + " type=" + type + " tokensPerBlock="
+                + tokensPerBlock + " bytesPerToken=" + bytesPerToken + " blockBytes=" + blockBytes + "]";
+    }
+
+    /** The shape of the first layer, and each layer that differs from the one before it: layouts that differ read differently. */
+    private String describeShapes() {
+        StringBuilder text = new StringBuilder(shapes[0].describe());
+        for (int layer = 1; layer < shapes.length; layer++) {
+            if (!shapes[layer].equals(shapes[layer - 1])) {
+                text.append(" from layer ").append(layer).append(' ').append(shapes[layer].describe());
+            }
+        }
+        return text.toString();
     }
 
     /** The keys of a layer. */

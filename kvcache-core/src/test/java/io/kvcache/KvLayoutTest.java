@@ -124,6 +124,20 @@ final class KvLayoutTest {
     }
 
     @Test
+    void shouldShowEveryShapeSoThatLayoutsThatDifferReadDifferently() {
+        assertEquals(
+                "KvLayout[layers=2 kvHeads=2 keyHeadSize=32 valueHeadSize=32 type=F16 tokensPerBlock=16"
+                        + " bytesPerToken=512 blockBytes=8192]",
+                small().build().toString());
+        assertEquals(
+                "KvLayout[layers=5 kvHeads=2 keyHeadSize=32 valueHeadSize=32"
+                        + " from layer 1 kvHeads=1 keyHeadSize=8 valueHeadSize=4"
+                        + " from layer 3 kvHeads=2 keyHeadSize=32 valueHeadSize=32"
+                        + " type=F16 tokensPerBlock=16 bytesPerToken=816 blockBytes=13056]",
+                small().layers(5).layer(1, 1, 8, 4).layer(2, 1, 8, 4).build().toString());
+    }
+
+    @Test
     void shouldRefuseWhatOverflows() {
         assertRefused("too many layers: layers=65537 maximum=65536", () -> small().layers(65_537));
         String width = Thrown.message(

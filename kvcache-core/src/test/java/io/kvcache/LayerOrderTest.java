@@ -50,7 +50,7 @@ final class LayerOrderTest {
             Set.of("Traffic"),
             Set.of("RemovedBlocks"),
             Set.of("EvictionOrder", "BlockRetention"),
-            Set.of("EvictionPolicy", "LruPolicy", "HdePolicy"),
+            Set.of("EvictionPolicy", "StandardPolicy", "LruPolicy", "HdePolicy"),
             Set.of("LeafGroups", "LeafQueue", "GhostTable", "ExpiryWheel", "Retention"),
             Set.of("PrefixIndex"),
             Set.of("CacheListener"),
