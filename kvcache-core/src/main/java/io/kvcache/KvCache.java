@@ -1,12 +1,15 @@
 package io.kvcache;
 
+import java.lang.reflect.RecordComponent;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
+import java.util.stream.Collectors;
 import org.agrona.concurrent.Agent;
 import org.agrona.concurrent.NanoClock;
 import org.agrona.concurrent.SystemNanoClock;
@@ -36,11 +39,13 @@ public final class KvCache implements AutoCloseable {
 
     private final KvLayout layout;
     private final SequencePool sequences;
+    private final @Nullable String sharedAs;
     private final ConcurrentHashMap<String, Namespace> namespaces = new ConcurrentHashMap<>();
 
-    private KvCache(KvLayout layout, SequencePool sequences) {
+    private KvCache(KvLayout layout, SequencePool sequences, @Nullable String sharedAs) {
         this.layout = layout;
         this.sequences = sequences;
+        this.sharedAs = sharedAs;
     }
 
     /**
@@ -190,14 +195,57 @@ public final class KvCache implements AutoCloseable {
      *
      * @throws IllegalStateException if sequences were open, saying for each who holds how many blocks, and where it was
      *     opened if {@code io.kvcache.trace} is set; or if native code is reading or writing a view (a channel, for instance),
-     *     in which case nothing is freed until another call
+     *     in which case nothing is freed until another call; or if the cache is shared, in which case nothing happens: close
+     *     its {@link SharedKvCache}
      */
     @Override
     public void close() {
-        List<String> leaks = sequences.close();
+        if (sharedAs != null) {
+            throw new IllegalStateException("cache is shared, close the SharedKvCache: name=" + sharedAs);
+        }
+        refuseLeaks(free());
+    }
+
+    /** Frees all memory, or throws and frees nothing. Returns the sequences that were open. */
+    List<String> free() {
+        return sequences.close();
+    }
+
+    /** Reports sequences that were open at close. */
+    static void refuseLeaks(List<String> leaks) {
         if (!leaks.isEmpty()) {
             throw new IllegalStateException(
                     "sequences were open at close: count=" + leaks.size() + " " + String.join(", ", leaks));
+        }
+    }
+
+    /** What a builder was told; the components are named like its methods, and compared by {@code equals}. */
+    record Configuration(
+            KvLayout layout,
+            long maximumBytes,
+            int minimumPartialHit,
+            int maximumSequences,
+            EvictionPolicy.Factory evictionPolicy,
+            @Nullable CacheListener listener,
+            @Nullable Executor listenerExecutor,
+            NanoClock clock,
+            OptionalLong seed,
+            long fingerprintMask) {
+        /** Names each component that is another in a wanted configuration, with both values. */
+        String differencesTo(Configuration wanted) {
+            return Arrays.stream(getClass().getRecordComponents())
+                    .filter(component -> !Objects.equals(valueOf(component), wanted.valueOf(component)))
+                    .map(component -> component.getName() + ": has=" + valueOf(component) + " wanted="
+                            + wanted.valueOf(component))
+                    .collect(Collectors.joining(", "));
+        }
+
+        private @Nullable Object valueOf(RecordComponent component) {
+            try {
+                return component.getAccessor().invoke(this);
+            } catch (ReflectiveOperationException e) {
+                throw new IllegalStateException("component cannot be read: " + component, e);
+            }
         }
     }
 
@@ -328,8 +376,19 @@ public final class KvCache implements AutoCloseable {
          *     than 2<sup>31</sup> - 9 blocks
          */
         public KvCache build() {
+            return build(null);
+        }
+
+        /** Builds a cache that is shared under a name: it refuses to be closed, {@link #free} is for the one who shares it. */
+        KvCache build(@Nullable String sharedAs) {
             BlockMemory memory = new BlockMemory(layout.blockBytes(), maximumBytes);
-            return new KvCache(layout, sequencesOver(memory));
+            return new KvCache(layout, sequencesOver(memory), sharedAs);
+        }
+
+        /** What it was told so far. */
+        Configuration configuration() {
+            return new Configuration(
+                    layout, maximumBytes, minimumPartialHit, maximumSequences, evictionPolicy, listener, listenerExecutor, clock, seed, fingerprintMask);
         }
 
         /** Builds what works over some memory. */

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.Test;
 /** Data flows one way: a class may use its own layer and those below it. This list is the order, top first. */
 final class LayerOrderTest {
     private static final List<Set<String>> LAYERS = List.of(
+            Set.of("KvCaches", "SharedKvCache"),
             Set.of("KvCache"),
             Set.of("Namespace", "Warmup"),
             Set.of("Prefill", "WarmupOptions", "WarmupProgress", "WarmupReport"),
