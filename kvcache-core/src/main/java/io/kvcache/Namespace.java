@@ -151,7 +151,8 @@ public final class Namespace {
      * Opens a sequence that continues a stored one, which stays stored.
      *
      * @param key any string
-     * @return a sequence that shares every block, to be closed by the caller; null: there is no session with this key
+     * @return a sequence that shares every block, to be closed by the caller; null: there is no session with this key, or to use it
+     *     would take memory that is guaranteed to other namespaces
      * @throws IllegalStateException if all slots for sequences are taken, or the cache is closed
      */
     public @Nullable Sequence get(String key) {

@@ -53,17 +53,29 @@ final class Sessions {
         return true;
     }
 
-    /** The session with a key, used just now, or null. */
+    /** The session with a key, used just now; null if there is none, or its memory is guaranteed to others. */
     @Nullable
     Session get(Partition partition, String key) {
         Session session = present(partition, key);
-        if (session == null) {
+        if (session == null || !mayHold(session)) {
             partition.traffic.sessionMisses++;
             return null;
         }
         partition.traffic.sessionHits++;
         store.used(session, prefixes.now());
         return session;
+    }
+
+    /** Whether what sessions alone hold of a session can be used without taking what is guaranteed to others. */
+    private boolean mayHold(Session session) {
+        if (!ledger.hasFloors()) {
+            return true;
+        }
+        int taken = 0;
+        for (int i = 0; i < session.table.count(); i++) {
+            taken += ledger.isReclaimable(session.table.block(i)) ? 1 : 0;
+        }
+        return taken == 0 || taken <= ledger.room(session.partition());
     }
 
     private @Nullable Session present(Partition partition, String key) {

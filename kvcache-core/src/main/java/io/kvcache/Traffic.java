@@ -29,7 +29,7 @@ import java.util.Map;
  * @param timeouts how many of them came to their deadline
  * @param refusals reserves that found no room
  * @param sessionHits sessions found by their key
- * @param sessionMisses keys that were not there
+ * @param sessionMisses keys that were not there, or whose blocks are guaranteed to others
  * @param droppedSessions sessions given up for room
  */
 public record Traffic(

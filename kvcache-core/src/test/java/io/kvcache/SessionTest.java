@@ -459,6 +459,24 @@ final class SessionTest {
         }
     }
 
+    /** What sessions hold may be all that is left to cover the floor of another namespace. */
+    @Test
+    void shouldNotContinueASessionWithMemoryThatAnotherFloorNeeds() {
+        KvCache cache = cache(10);
+        Namespace namespace = cache.namespace("a");
+        store(namespace, "large", 1, 7);
+        store(namespace, "small", 2, 1);
+        Namespace guaranteed = cache.namespace("guaranteed", NamespaceOptions.DEFAULT.withFloorBytes(6 * BLOCK_BYTES));
+        assertNull(namespace.get("large"));
+        assertEquals(1, namespace.stats().traffic().sessionMisses());
+        try (Sequence small = get(namespace, "small");
+                Sequence own = compute(guaranteed, prompt(3, 5))) {
+            assertEquals(5, small.length());
+            assertEquals(6, own.blocks());
+            assertEquals(List.of("small"), namespace.keys());
+        }
+    }
+
     // ---- erase and renew ----
 
     @Test
