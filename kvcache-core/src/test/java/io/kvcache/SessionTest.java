@@ -459,6 +459,21 @@ final class SessionTest {
         }
     }
 
+    @Test
+    void shouldGiveUpWhatIsBorrowedBeforeSessionsWithinAFloor() {
+        KvCache cache = cache(8);
+        Namespace guaranteed = cache.namespace("guaranteed", NamespaceOptions.DEFAULT.withFloorBytes(4 * BLOCK_BYTES));
+        store(guaranteed, "1", 1, 1, PLAIN.withPriority(0));
+        store(guaranteed, "2", 2, 1, PLAIN.withPriority(0));
+        Namespace other = cache.namespace("other");
+        store(other, "3", 3, 1, PLAIN.withPriority(100));
+        try (Sequence greedy = other.open(new int[1])) {
+            assertTrue(greedy.tryReserve(4 * TOKENS_PER_BLOCK));
+            assertEquals(List.of("1", "2"), guaranteed.keys());
+            assertEquals(List.of(), other.keys());
+        }
+    }
+
     /** What sessions hold may be all that is left to cover the floor of another namespace. */
     @Test
     void shouldNotContinueASessionWithMemoryThatAnotherFloorNeeds() {
