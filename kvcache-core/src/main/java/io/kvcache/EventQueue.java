@@ -4,7 +4,6 @@ import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -92,8 +91,8 @@ final class EventQueue {
         }
         try {
             executor.execute(this::drain);
-        } catch (RejectedExecutionException e) {
-            countFailure(); // the events wait for the next attempt
+        } catch (RuntimeException | Error e) { // full, shut down, or out of threads: the events wait for the next attempt
+            countFailure();
             delivering.set(false);
         }
     }

@@ -433,6 +433,23 @@ final class CacheEventTest {
     }
 
     @Test
+    void shouldTryAgainWhateverTheExecutorThrows() {
+        boolean[] fails = {true};
+        KvCache cache = cache(10, events::add, task -> {
+            if (fails[0]) {
+                throw new IllegalStateException("shut down");
+            }
+            task.run();
+        });
+        Namespace namespace = cache.namespace("a");
+        compute(namespace, prompt(1, 2)).close();
+        assertTrue(cache.stats().listenerFailures() > 0);
+        fails[0] = false;
+        compute(namespace, prompt(2, 1)).close();
+        assertEquals(List.of(1L, 2L, 3L), numbers());
+    }
+
+    @Test
     void shouldLetTheListenerCallTheCache() {
         int[] found = new int[3];
         Namespace[] namespace = new Namespace[1];
