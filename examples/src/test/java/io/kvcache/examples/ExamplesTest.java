@@ -1,0 +1,132 @@
+package io.kvcache.examples;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import org.junit.jupiter.api.Test;
+
+final class ExamplesTest {
+    private interface Program {
+        void main(String[] arguments) throws Exception;
+    }
+
+    /** Runs a program and compares what it prints. */
+    private static void assertPrints(String expected, Program program) throws Exception {
+        PrintStream before = System.out;
+        ByteArrayOutputStream printed = new ByteArrayOutputStream();
+        System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
+        try {
+            program.main(new String[0]);
+        } finally {
+            System.setOut(before);
+        }
+        assertEquals(expected, printed.toString(StandardCharsets.UTF_8).replace(System.lineSeparator(), "\n"));
+    }
+
+    @Test
+    void shouldServeACrowdInTurn() throws Exception {
+        assertPrints("""
+            served: 100 of 100
+            Sequence[id=101 namespace=chat length=0 reserved=0]
+            Sequence[id=102 namespace=chat length=0 reserved=0]
+            without patience: null
+            """, WaitingOpen::main);
+    }
+
+    @Test
+    void shouldReserveForAllOfABatchOrForNone() throws Exception {
+        assertPrints("""
+            all three: false, reserved: [0, 0, 0]
+            two of them: true, reserved: [8, 4, 0]
+            """, BatchReservation::main);
+    }
+
+    @Test
+    void shouldAdoptWhatAnotherComputesInOneThread() throws Exception {
+        assertPrints("""
+            second misses because: IN_FLIGHT
+            first adopts 0, computes 12
+            second adopts 12, waits for more
+            first adopts 0, computes 12
+            second adopts 12, waits for more
+            first adopts 0, computes 12
+            second adopts 12, computes 2
+            first adopts 0, computes 2
+            blocks computed: 9
+            """, SingleFlightInOneThread::main);
+    }
+
+    @Test
+    void shouldComputeWhatManyAskForOnce() throws Exception {
+        assertPrints("""
+            prompts of 45 tokens: 64
+            tokens computed: 108
+            blocks computed: 11
+            """, SingleFlightWithThreads::main);
+    }
+
+    @Test
+    void shouldContinueAConversationFromAnyTurn() throws Exception {
+        assertPrints("""
+            talk/turn 2: 19 tokens continued by 21
+            talk/turn 2b: 19 tokens continued by 9
+            talk/turn 7 is not there
+            stored: [talk/turn 2, talk/turn 1, talk/turn 2b]
+            removed: true
+            blocks held: 11
+            """, Sessions::main);
+    }
+
+    @Test
+    void shouldWarmUpWhatCanBeComputed() throws Exception {
+        assertPrints("""
+            1 of 4: COMPUTED, 0 cached, 28 computed
+            2 of 4: COMPUTED, 28 cached, 18 computed
+            3 of 4: FAILED, 0 cached, 0 computed, the model fails
+            4 of 4: CACHED, 28 cached, 0 computed
+            computed 46 tokens, failed: 1, pinned blocks: 11
+            """, WarmUp::main);
+    }
+
+    @Test
+    void shouldSayWhyAndWhereAPromptWasMissed() throws Exception {
+        assertPrints("""
+            What is the capital of France? 0 of 30 cached, then NEVER_SEEN from token 0 on
+            What is the capital of France? 28 of 30 cached, then NEVER_SEEN from token 28 on
+            What is the capital of Spain?? 23 of 30 cached, then DIVERGED from token 23 on
+            What is the capital of France? 0 of 30 cached, then DISABLED from token 0 on
+            Something long that takes all of it 0 of 35 cached, then NEVER_SEEN from token 0 on
+            What is the capital of France? 0 of 30 cached, then EVICTED from token 0 on
+            What is the capital of France? 0 of 30 cached, then ERASED from token 0 on
+            What is the capital of France? 0 of 30 cached, then EXPIRED from token 0 on
+            """, MissReasons::main);
+    }
+
+    @Test
+    void shouldTellWhatIsStoredAndRemoved() throws Exception {
+        assertPrints("""
+            1: block 1 stored behind 0, tokens [97, 98, 99, 100]
+            2: block 2 stored behind 1, tokens [101, 102, 103, 104]
+            3: block 3 stored behind 1, tokens [69, 70, 71, 72]
+            4: block 2 removed, CAPACITY
+            5: block 4 stored behind 0, tokens [105, 106, 107, 108]
+            6: block 4 removed, EXPLICIT
+            7: block 3 removed, EXPLICIT
+            8: block 1 removed, EXPLICIT
+            """, Listener::main);
+    }
+
+    @Test
+    void shouldShowWhatWentOnBetweenTwoMoments() throws Exception {
+        assertPrints("""
+            of 37 tokens 24 hit, 12 missed where the two diverge
+            blocks: 12 cached, 20 free
+            kvcache_namespace_prefix_hit_tokens_total{cache="main",namespace="chat",tier="memory"} 24.0
+            kvcache_namespace_prompt_tokens_total{cache="main",namespace="chat"} 74.0
+            kvcache_prefix_hit_tokens_total{cache="main",tier="memory"} 24.0
+            kvcache_prompt_tokens_total{cache="main"} 74.0
+            """, StatsAndMetrics::main);
+    }
+}
