@@ -8,6 +8,9 @@ import java.util.Arrays;
  * hazard of reuse by age, in the family of LHD (Beckmann, Chen, Cidon, NSDI 2018), with classes for prefix caches: used once or
  * more often, times the label of the request.
  *
+ * <p>Ages in the first bucket tell nothing apart: the index would keep whatever was used twice for good. So where even the
+ * leaf used longest ago is that young, because time stands still or requests come by the thousand, it goes, as under LRU.
+ *
  * <p>Not thread-safe: guarded by the lock of the {@link SequencePool}.
  */
 final class HdePolicy implements EvictionPolicy {
@@ -36,7 +39,7 @@ final class HdePolicy implements EvictionPolicy {
     // [blocks]
     private long[] fingerprints = new long[0];
     private long[] usedAt = new long[0]; // milliseconds
-    private int[] depths = new int[0];
+    private long[] order = new long[0]; // of the last use, with the depth below: a path goes deepest first
     private byte[] classes = new byte[0];
 
     private final double[][] hits = new double[CLASSES][BUCKETS]; // by the class and age that a use has found
@@ -47,6 +50,7 @@ final class HdePolicy implements EvictionPolicy {
     private final double[] cost = new double[BUCKETS];
     private int requests;
     private long now; // milliseconds
+    private long instant; // grows with time and with requests, for many may come in a millisecond
 
     HdePolicy(int maximumBlocks) {
         ghosts = new GhostTable((int) Math.min((long) GHOSTS_PER_BLOCK * maximumBlocks, Integer.MAX_VALUE / 2));
@@ -54,18 +58,27 @@ final class HdePolicy implements EvictionPolicy {
 
     @Override
     public void opened(long time) {
-        now = time / NANOS_PER_MILLI;
+        advanceTo(time);
+        instant++;
         if (++requests % REQUESTS_BETWEEN_UPDATES == 0) {
             update();
         }
     }
 
+    private void advanceTo(long time) {
+        long millis = time / NANOS_PER_MILLI;
+        if (millis != now) {
+            now = millis;
+            instant++;
+        }
+    }
+
     @Override
     public void published(int block, long fingerprint, int depth, int label, long time) {
-        now = time / NANOS_PER_MILLI;
+        advanceTo(time);
         ensureCapacity(block);
         fingerprints[block] = fingerprint;
-        depths[block] = Math.min(depth, MOST_DEPTH);
+        order[block] = (long) MOST_DEPTH - Math.min(depth, MOST_DEPTH);
         long ghost = ghosts.take(fingerprint);
         if (ghost == GhostTable.NONE) {
             enter(block, label);
@@ -77,7 +90,7 @@ final class HdePolicy implements EvictionPolicy {
 
     @Override
     public void touched(int block, int label, long time) {
-        now = time / NANOS_PER_MILLI;
+        advanceTo(time);
         hits[classes[block]][bucket(now - usedAt[block])]++;
         enter(block, LABELS + label);
     }
@@ -85,13 +98,13 @@ final class HdePolicy implements EvictionPolicy {
     private void enter(int block, int newClass) {
         classes[block] = (byte) newClass;
         usedAt[block] = now;
+        order[block] = (instant << DEPTH_BITS) | (order[block] & MOST_DEPTH);
         entries[newClass]++;
     }
 
     @Override
     public void evictable(int block, int group, long released) {
-        leaves.add(
-                group * CLASSES + classes[block], block, (usedAt[block] << DEPTH_BITS) | (MOST_DEPTH - depths[block]));
+        leaves.add(group * CLASSES + classes[block], block, order[block]);
     }
 
     @Override
@@ -101,14 +114,21 @@ final class HdePolicy implements EvictionPolicy {
 
     @Override
     public int victim(int group) {
+        int oldest = LeafQueue.NONE;
         int victim = LeafQueue.NONE;
         for (int list = group * CLASSES; list < (group + 1) * CLASSES; list++) {
             if (leaves.size(list) > 0) {
+                oldest = older(oldest, leaves.first(list));
                 victim = better(victim, leaves.first(list));
                 victim = better(victim, leaves.last(list));
             }
         }
-        return victim;
+        return bucket(now - usedAt[oldest]) == 0 ? oldest : victim;
+    }
+
+    /** The one used longer ago, or deeper. */
+    private int older(int oldest, int candidate) {
+        return oldest == LeafQueue.NONE || order[candidate] < order[oldest] ? candidate : oldest;
     }
 
     /** The one with fewer expected hits; with as many, the one used longer ago, or deeper. */
@@ -116,8 +136,8 @@ final class HdePolicy implements EvictionPolicy {
         if (best == LeafQueue.NONE) {
             return candidate;
         }
-        int order = Double.compare(density(candidate), density(best));
-        return order < 0 || (order == 0 && leaves.key(candidate) < leaves.key(best)) ? candidate : best;
+        int compared = Double.compare(density(candidate), density(best));
+        return compared < 0 || (compared == 0 && order[candidate] < order[best]) ? candidate : best;
     }
 
     private double density(int block) {
@@ -199,7 +219,7 @@ final class HdePolicy implements EvictionPolicy {
             int capacity = (int) Math.min(Math.max(block + 64L, classes.length * 3L / 2), Integer.MAX_VALUE - 8);
             fingerprints = Arrays.copyOf(fingerprints, capacity);
             usedAt = Arrays.copyOf(usedAt, capacity);
-            depths = Arrays.copyOf(depths, capacity);
+            order = Arrays.copyOf(order, capacity);
             classes = Arrays.copyOf(classes, capacity);
         }
     }

@@ -12,6 +12,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Compares the policy with its definition, worked out from scratch for every victim. */
 final class HdePolicyTest {
@@ -111,8 +113,12 @@ final class HdePolicyTest {
             return ofKind == null ? 0 : ofKind[bucket(now - known.usedAt)];
         }
 
-        /** The oldest and the newest of every class. */
-        List<Known> candidates() {
+        /** The oldest and the newest of every class, or the oldest of all where all are too young to be told apart. */
+        List<Known> candidates(long now) {
+            Known oldest = resident.values().stream().min(OLDER_THEN_DEEPER).orElseThrow();
+            if (bucket(now - oldest.usedAt) == 0) {
+                return List.of(oldest);
+            }
             Map<Kind, List<Known>> byKind = new HashMap<>();
             resident.values()
                     .forEach(known -> byKind.computeIfAbsent(known.kind, kind -> new ArrayList<>())
@@ -130,8 +136,10 @@ final class HdePolicyTest {
     private static final Comparator<Known> OLDER_THEN_DEEPER =
             Comparator.comparingLong((Known known) -> known.usedAt).thenComparingInt(known -> -known.depth);
 
-    @Test
-    void shouldChooseByItsDefinition() {
+    /** The spread is the logarithm of the longest time between requests: 8 s, 55 ms and 7 ms. */
+    @ParameterizedTest
+    @ValueSource(ints = {9, 4, 2})
+    void shouldChooseByItsDefinition(int spread) {
         Random random = new Random(11);
         EvictionPolicy policy = EvictionPolicy.hde().create(CAPACITY);
         Definition definition = new Definition();
@@ -140,7 +148,7 @@ final class HdePolicyTest {
         int fromGhosts = 0;
         int decided = 0;
         for (int request = 0; request < 6000; request++) {
-            now += (long) Math.exp(random.nextDouble() * 9);
+            now += (long) Math.exp(random.nextDouble() * spread);
             policy.opened(now * 1_000_000);
             definition.request();
             int label = random.nextInt(3);
@@ -168,9 +176,36 @@ final class HdePolicyTest {
         assertTrue(fromGhosts > 500 && decided > 1000, "ghosts " + fromGhosts + " decisions " + decided);
     }
 
+    @Test
+    void shouldEvictWhatWasUsedLongestAgoWhileTimeStandsStill() {
+        EvictionPolicy policy = EvictionPolicy.hde().create(CAPACITY);
+        for (int request = 0; request < 50; request++) {
+            policy.opened(0);
+            policy.published(request, request, request % 7, 0, 0);
+        }
+        policy.opened(0);
+        for (int again : new int[] {3, 0, 2}) { // a path of one request, deeper ones to go first
+            policy.touched(again, 0, 0);
+        }
+        for (int request = 0; request < 50; request++) {
+            policy.evictable(request, 0, request);
+        }
+        List<Integer> victims = new ArrayList<>();
+        for (int i = 0; i < 50; i++) {
+            int victim = policy.victim(0);
+            policy.unevictable(victim);
+            policy.removed(victim, true);
+            victims.add(victim);
+        }
+        List<Integer> expected = new ArrayList<>(List.of(1));
+        IntStream.range(4, 50).forEach(expected::add);
+        expected.addAll(List.of(3, 2, 0));
+        assertEquals(expected, victims);
+    }
+
     private static int evict(EvictionPolicy policy, Definition definition, long now) {
         int victim = policy.victim(0);
-        List<Known> candidates = definition.candidates();
+        List<Known> candidates = definition.candidates(now);
         double lowest = candidates.stream()
                 .mapToDouble(known -> definition.density(known, now))
                 .min()
