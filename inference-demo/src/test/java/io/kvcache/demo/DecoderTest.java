@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The shipped model continues prompts as its reference implementation did, and stops where it should. */
@@ -86,6 +88,58 @@ final class DecoderTest {
                 DemoResources.ints(golden.get("greedy_ids")),
                 generation.tokens().stream().mapToInt(id -> id).toArray());
         assertEquals(golden.get("greedy_text").textValue(), generation.text());
+    }
+
+    /** Prompts that share beginnings of many lengths, and some that share nothing, more than a cache holds. */
+    private static List<GenerationRequest> overlappingPrompts() {
+        List<int[]> texts = new ArrayList<>();
+        for (JsonNode golden :
+                DemoResources.json(DemoResources.TRAINED_REFERENCE).get("generations")) {
+            texts.add(DemoResources.ints(golden.get("prompt_ids")));
+        }
+        Random random = new Random(5);
+        List<GenerationRequest> requests = new ArrayList<>();
+        for (int i = 0; i < 30; i++) {
+            int[] text = texts.get(texts.size() - 1 - random.nextInt(5)); // the last three begin alike
+            int[] other = texts.get(random.nextInt(texts.size()));
+            int shared = 1 + random.nextInt(Math.min(text.length, 100));
+            int rest = Math.min(other.length, 10);
+            int[] prompt = Arrays.copyOf(text, shared + rest);
+            System.arraycopy(other, 0, prompt, shared, rest);
+            requests.add(greedy(prompt, 12));
+        }
+        return requests;
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void shouldGiveTheSameTokensWithAndWithoutSharing(KvType type) {
+        KvLayout layout = LlamaShape.of(FILE.metadata()).kvLayout(type, 16);
+        int fullBlockHits = 0;
+        int partialHits = 0;
+        try (Llama model = new Llama(FILE, layout, 64);
+                KvCache shared = KvCache.builder(layout)
+                        .maximumBytes(12 * layout.blockBytes())
+                        .build();
+                KvCache fresh = KvCache.builder(layout)
+                        .maximumBytes(12 * layout.blockBytes())
+                        .build()) {
+            Decoder sharing = new Decoder(model, TOKENIZER, shared, () -> 0);
+            Decoder computing = new Decoder(model, TOKENIZER, fresh, () -> 0);
+            for (GenerationRequest request : overlappingPrompts()) {
+                Generation generation = sharing.generate(request, text -> {});
+                fullBlockHits += generation.cachedTokens() / 16;
+                partialHits += generation.cachedTokens() % 16 > 0 ? 1 : 0;
+                fresh.namespace("run").renew();
+                Generation alone = computing.generate(request, text -> {});
+                assertEquals(0, alone.cachedTokens());
+                assertEquals(alone.tokens(), generation.tokens());
+            }
+            shared.verify();
+            assertTrue(
+                    fullBlockHits > 20 && partialHits > 20 && shared.stats().evictedBlocks() > 20,
+                    fullBlockHits + " blocks hit, " + partialHits + " partial hits, " + shared.stats());
+        }
     }
 
     @Test
