@@ -91,7 +91,8 @@ final class EventQueue {
         }
         try {
             executor.execute(this::drain);
-        } catch (RuntimeException | Error e) { // full, shut down, or out of threads: the events wait for the next attempt
+        } catch (RuntimeException
+                | Error e) { // full, shut down, or out of threads: the events wait for the next attempt
             countFailure();
             delivering.set(false);
         }

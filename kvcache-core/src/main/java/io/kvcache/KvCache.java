@@ -388,7 +388,16 @@ public final class KvCache implements AutoCloseable {
         /** What it was told so far. */
         Configuration configuration() {
             return new Configuration(
-                    layout, maximumBytes, minimumPartialHit, maximumSequences, evictionPolicy, listener, listenerExecutor, clock, seed, fingerprintMask);
+                    layout,
+                    maximumBytes,
+                    minimumPartialHit,
+                    maximumSequences,
+                    evictionPolicy,
+                    listener,
+                    listenerExecutor,
+                    clock,
+                    seed,
+                    fingerprintMask);
         }
 
         /** Builds what works over some memory. */

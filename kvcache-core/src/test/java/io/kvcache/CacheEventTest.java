@@ -115,8 +115,7 @@ final class CacheEventTest {
                         new CacheEvent.Removed(8, "b", 3, CacheEvent.NO_PARENT, RemovalCause.EXPLICIT)),
                 take());
         compute(namespace, prompt(1, 1)).close();
-        assertEquals(
-                List.of(new CacheEvent.Stored(9, "a", List.of(), 5, CacheEvent.NO_PARENT, tokens(1, 0))), take());
+        assertEquals(List.of(new CacheEvent.Stored(9, "a", List.of(), 5, CacheEvent.NO_PARENT, tokens(1, 0))), take());
     }
 
     @Test
@@ -138,11 +137,11 @@ final class CacheEventTest {
         take();
         nanos += MINUTE.toNanos() + 2 * ExpiryWheel.TICK_NANOS;
         cache.maintain(10);
-        assertEquals(
-                List.of(new CacheEvent.Removed(6, "a", 3, CacheEvent.NO_PARENT, RemovalCause.EXPIRED)), take());
+        assertEquals(List.of(new CacheEvent.Removed(6, "a", 3, CacheEvent.NO_PARENT, RemovalCause.EXPIRED)), take());
     }
 
     @Test
+    @SuppressWarnings("try") // closes before the end
     void shouldSayNothingOfACopyWhileAnotherIsServed() {
         Namespace namespace = cache(10).namespace("a");
         try (Sequence first = namespace.open(prompt(1, 2));
@@ -367,8 +366,7 @@ final class CacheEventTest {
         executor.run();
         assertEquals(EventQueue.CAPACITY + 1, events.size());
         assertNumbered(events.subList(0, EventQueue.CAPACITY), 1);
-        assertEquals(
-                new CacheEvent.Lost(EventQueue.CAPACITY + 1, EventQueue.CAPACITY + lost), events.getLast());
+        assertEquals(new CacheEvent.Lost(EventQueue.CAPACITY + 1, EventQueue.CAPACITY + lost), events.getLast());
         publish(namespace, 2);
         executor.run();
         assertNumbered(events.subList(EventQueue.CAPACITY + 1, events.size()), EventQueue.CAPACITY + lost + 1);

@@ -106,8 +106,8 @@ final class MissReasonTest {
     @Test
     void shouldRememberWhatHasExpired() {
         KvCache cache = cache(10);
-        Namespace namespace = cache.namespace(
-                "a", NamespaceOptions.DEFAULT.withRetention(Retention.DEFAULT.withTtl(MINUTE)));
+        Namespace namespace =
+                cache.namespace("a", NamespaceOptions.DEFAULT.withRetention(Retention.DEFAULT.withTtl(MINUTE)));
         compute(namespace, prompt(1, 2)).close();
         nanos += MINUTE.toNanos();
         assertMiss(MissReason.EXPIRED, 0, namespace, prompt(1, 2)); // found out by this look-up
@@ -203,11 +203,9 @@ final class MissReasonTest {
     void shouldAccountForEveryTokenOfEveryPrompt() {
         KvCache cache = cache(30);
         Namespace plain = cache.namespace("plain");
-        Namespace guaranteed =
-                cache.namespace("guaranteed", NamespaceOptions.DEFAULT.withFloorBytes(8 * BLOCK_BYTES));
+        Namespace guaranteed = cache.namespace("guaranteed", NamespaceOptions.DEFAULT.withFloorBytes(8 * BLOCK_BYTES));
         Namespace fading = cache.namespace(
-                "fading",
-                NamespaceOptions.DEFAULT.withRetention(Retention.DEFAULT.withTtl(Duration.ofSeconds(3))));
+                "fading", NamespaceOptions.DEFAULT.withRetention(Retention.DEFAULT.withTtl(Duration.ofSeconds(3))));
         Namespace[] namespaces = {plain, fading, guaranteed};
         Random random = new Random(5);
         Sequence[] open = new Sequence[7];
@@ -251,8 +249,7 @@ final class MissReasonTest {
         assertEquals(1, difference.opened());
         assertEquals(promptTokens, difference.promptTokens());
         assertEquals(sequence.cachedTokens(), difference.hitTokens());
-        assertEquals(
-                promptTokens - 1 - sequence.cachedTokens(), difference.missedTokens(sequence.missReason()));
+        assertEquals(promptTokens - 1 - sequence.cachedTokens(), difference.missedTokens(sequence.missReason()));
         assertIdentity(difference);
     }
 

@@ -207,6 +207,7 @@ final class SessionTest {
     // ---- what is refused ----
 
     @Test
+    @SuppressWarnings("try") // closes before the end
     void shouldRefuseWhatCannotBeStored() {
         KvCache cache = cache(10);
         Namespace namespace = cache.namespace("a");

@@ -32,8 +32,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 /** Lists of prompts computed ahead: once each, in parallel, whatever becomes of single ones. */
 @Timeout(120)
 final class WarmupTest {
-    private static final RetentionOutcome NONE_ASKED =
-            new RetentionOutcome(RetentionOutcome.Status.ACCEPTED, 0, 0);
+    private static final RetentionOutcome NONE_ASKED = new RetentionOutcome(RetentionOutcome.Status.ACCEPTED, 0, 0);
 
     @RegisterExtension
     final Caches caches = new Caches();
@@ -104,7 +103,8 @@ final class WarmupTest {
     void shouldFindAndRetainPromptsOfWholeBlocksInFull() {
         Namespace namespace = namespace();
         for (Status status : List.of(Status.COMPUTED, Status.CACHED)) {
-            WarmupReport report = namespace.warm(List.of(whole(1, 3)), this::prefill, Retention.DEFAULT.withPriority(90));
+            WarmupReport report =
+                    namespace.warm(List.of(whole(1, 3)), this::prefill, Retention.DEFAULT.withPriority(90));
             int cached = status == Status.CACHED ? 12 : 0;
             assertEquals(
                     List.of(new WarmedPrompt(0, status, cached, 12 - cached, accepted(3), null)), report.prompts());
@@ -170,9 +170,8 @@ final class WarmupTest {
                 sequence.write(0, position, row, row);
                 sequence.commit(prompt[position]);
                 if (sequence.length() % 4 == 0) {
-                    List<Integer> path = Arrays.stream(prompt, 0, sequence.length())
-                            .boxed()
-                            .toList();
+                    List<Integer> path =
+                            Arrays.stream(prompt, 0, sequence.length()).boxed().toList();
                     computed.computeIfAbsent(path, key -> new AtomicInteger()).incrementAndGet();
                     Thread.yield();
                 }
@@ -224,14 +223,17 @@ final class WarmupTest {
                 default -> prefill(sequence, prompt);
             }
         };
-        List<int[]> prompts = IntStream.rangeClosed(1, 4).mapToObj(i -> prompt(i, 2)).toList();
+        List<int[]> prompts =
+                IntStream.rangeClosed(1, 4).mapToObj(i -> prompt(i, 2)).toList();
         WarmupReport report = namespace.warm(prompts, prefill, Retention.DEFAULT);
         assertEquals(List.of(Status.FAILED, Status.FAILED, Status.FAILED, Status.COMPUTED), statuses(report));
         assertSame(broken, report.prompts().get(0).failure());
         assertSame(error, report.prompts().get(1).failure());
         assertEquals(
                 "prefill commits the whole prompt: promptTokens=9 committed=7",
-                assertInstanceOf(IllegalStateException.class, report.prompts().get(2).failure())
+                assertInstanceOf(
+                                IllegalStateException.class,
+                                report.prompts().get(2).failure())
                         .getMessage());
         assertNull(report.prompts().get(0).retention());
         assertEquals(4, namespace.probe(prompt(1, 2)), "what was computed stays");
@@ -272,7 +274,12 @@ final class WarmupTest {
         assertRefused(
                 "parallelism must be positive, patience not negative: parallelism=1 patience=PT-1S",
                 () -> WarmupOptions.DEFAULT.withPatience(Duration.ofSeconds(-1)));
-        assertEquals(0, namespace.warm(List.of(), this::prefill, Retention.DEFAULT).prompts().size());
+        assertEquals(
+                0,
+                namespace
+                        .warm(List.of(), this::prefill, Retention.DEFAULT)
+                        .prompts()
+                        .size());
     }
 
     // ---- progress and cancellation ----
@@ -301,8 +308,8 @@ final class WarmupTest {
             assertEquals(i + 1, told.get(i).done());
             assertEquals(30, told.get(i).total());
         }
-        List<WarmedPrompt> each = new ArrayList<>(
-                told.stream().map(WarmupProgress::last).toList());
+        List<WarmedPrompt> each =
+                new ArrayList<>(told.stream().map(WarmupProgress::last).toList());
         each.sort((left, right) -> left.index() - right.index());
         assertEquals(report.prompts(), each);
         assertEquals(Status.FAILED, report.prompts().get(7).status());
@@ -320,15 +327,13 @@ final class WarmupTest {
         List<int[]> prompts = IntStream.range(0, 5).mapToObj(i -> prompt(i, 1)).toList();
         assertSame(
                 broken,
-                assertThrows(
-                        IllegalStateException.class, () -> namespace.warm(prompts, this::prefill, options)));
+                assertThrows(IllegalStateException.class, () -> namespace.warm(prompts, this::prefill, options)));
         assertEquals(2, prefills.get());
         AssertionError error = new AssertionError("even an error");
         WarmupOptions worse = WarmupOptions.DEFAULT.withCancellation(() -> {
             throw error;
         });
-        assertSame(
-                error, assertThrows(AssertionError.class, () -> namespace.warm(prompts, this::prefill, worse)));
+        assertSame(error, assertThrows(AssertionError.class, () -> namespace.warm(prompts, this::prefill, worse)));
         assertEquals(2, prefills.get());
     }
 
@@ -345,7 +350,9 @@ final class WarmupTest {
                 List.of(Status.COMPUTED, Status.COMPUTED, Status.CANCELLED, Status.CANCELLED, Status.CANCELLED),
                 statuses(report));
         assertEquals(List.of(0, 1), told);
-        assertEquals(new WarmedPrompt(4, Status.CANCELLED, 0, 0, null, null), report.prompts().get(4));
+        assertEquals(
+                new WarmedPrompt(4, Status.CANCELLED, 0, 0, null, null),
+                report.prompts().get(4));
     }
 
     @Test
@@ -387,15 +394,13 @@ final class WarmupTest {
         Namespace namespace = namespace();
         CountDownLatch cancelled = new CountDownLatch(1);
         AtomicInteger asked = new AtomicInteger();
-        WarmupOptions options = WarmupOptions.DEFAULT
-                .withParallelism(2)
-                .withCancellation(() -> {
-                    boolean third = asked.incrementAndGet() == 3;
-                    if (third) {
-                        cancelled.countDown();
-                    }
-                    return third;
-                });
+        WarmupOptions options = WarmupOptions.DEFAULT.withParallelism(2).withCancellation(() -> {
+            boolean third = asked.incrementAndGet() == 3;
+            if (third) {
+                cancelled.countDown();
+            }
+            return third;
+        });
         Prefill prefill = (sequence, prompt) -> {
             if (prompt[0] == 0) {
                 cancelled.await();
@@ -404,8 +409,7 @@ final class WarmupTest {
         };
         List<int[]> prompts = IntStream.range(0, 4).mapToObj(i -> prompt(i, 1)).toList();
         WarmupReport report = namespace.warm(prompts, prefill, options);
-        assertEquals(
-                List.of(Status.COMPUTED, Status.COMPUTED, Status.CANCELLED, Status.CANCELLED), statuses(report));
+        assertEquals(List.of(Status.COMPUTED, Status.COMPUTED, Status.CANCELLED, Status.CANCELLED), statuses(report));
         assertNotNull(report.prompts().getFirst().retention());
     }
 }
