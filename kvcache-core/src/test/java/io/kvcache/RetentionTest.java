@@ -13,6 +13,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.kvcache.RetentionOutcome.Status;
 import java.time.Duration;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -331,6 +332,61 @@ final class RetentionTest {
         pass(Duration.ofSeconds(1));
         maintainInSteps(cache, 100);
         assertEquals(0, cache.stats().cachedBlocks());
+    }
+
+    /** 100,000 sessions stored at once, and used again at once: their time to live begins anew with the same chance. */
+    @Test
+    void shouldSpreadTheEndOfSessionsByJitterInBoundedSteps() {
+        int entries = 100_000;
+        KvLayout layout = KvLayout.builder()
+                .layers(1)
+                .kvHeads(1)
+                .headSize(1)
+                .tokensPerBlock(2)
+                .build();
+        KvCache cache = caches.add(KvCache.builder(layout)
+                .maximumBytes(layout.blockBytes() * entries)
+                .clock(() -> nanos)
+                .seed(7)
+                .build());
+        Retention retention = Retention.DEFAULT.withTtl(Duration.ofSeconds(100)).withJitter(0.2);
+        Namespace namespace = cache.namespace("a");
+        for (int i = 0; i < entries; i++) {
+            try (Sequence sequence = namespace.open(new int[] {i})) {
+                assertTrue(sequence.tryReserve(1));
+                sequence.commit(i);
+                assertTrue(namespace.put("" + i, sequence, retention));
+            }
+        }
+        pass(Duration.ofSeconds(50));
+        for (int i = 0; i < entries; i++) {
+            Objects.requireNonNull(namespace.get("" + i)).close();
+        }
+        pass(Duration.ofSeconds(80)); // all are looked at, since they were due before they were used
+        endSessionsInSteps(cache, 100);
+        assertEquals(entries, cache.stats().sessions());
+        for (int second = 81; second <= 100; second++) {
+            int before = cache.stats().sessions();
+            pass(Duration.ofSeconds(1));
+            endSessionsInSteps(cache, 100);
+            int ended = before - cache.stats().sessions();
+            assertTrue(Math.abs(ended - entries / 20) < 800, "second " + second + " ended " + ended);
+        }
+        pass(Duration.ofSeconds(1));
+        endSessionsInSteps(cache, 100);
+        assertEquals(0, cache.stats().sessions());
+        assertEquals(0, cache.stats().usedBlocks());
+        assertEquals(0, namespace.stats().traffic().droppedSessions(), "none was given up for memory");
+    }
+
+    private static void endSessionsInSteps(KvCache cache, int limit) {
+        int handled;
+        do {
+            int before = cache.stats().sessions();
+            handled = cache.maintain(limit);
+            assertTrue(handled <= limit);
+            assertTrue(before - cache.stats().sessions() <= limit, "a step does bounded work");
+        } while (handled == limit);
     }
 
     private static void maintainInSteps(KvCache cache, int limit) {
