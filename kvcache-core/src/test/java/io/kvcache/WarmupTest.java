@@ -31,6 +31,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** Lists of prompts computed ahead: once each, in parallel, whatever becomes of single ones. */
 @Timeout(120)
+@SuppressWarnings("ThreadPriorityCheck") // yielding only mixes things up
 final class WarmupTest {
     private static final RetentionOutcome NONE_ASKED = new RetentionOutcome(RetentionOutcome.Status.ACCEPTED, 0, 0);
 
