@@ -133,6 +133,11 @@ final class SingleFlight {
 
     /** Says that a table has published its blocks from {@code first} on. */
     void published(BlockTable table, int first) {
+        Claim own = table.claim;
+        int to = Math.min(table.published() * tokensPerBlock, own.tokensEnd());
+        if (first * tokensPerBlock < to && !own.announced(table.tokens(), first * tokensPerBlock, to)) {
+            end(table); // it has gone another way than its prompt said
+        }
         if (flights.isEmpty()) {
             return;
         }
@@ -144,9 +149,6 @@ final class SingleFlight {
                 land(flight);
             }
             parent = block;
-        }
-        if (table.claim.flight != null && table.claim.position() < table.published() * tokensPerBlock) {
-            end(table); // it has gone another way than its prompt said
         }
     }
 

@@ -164,6 +164,28 @@ final class SingleFlightTest {
         }
     }
 
+    /** Others may have computed its next block meanwhile, which it has not taken up. */
+    @Test
+    void shouldForgetThePromptOfWhoGoesAnotherWayBehindOthers() {
+        Namespace namespace = caches.of(LAYOUT, 20).namespace("a");
+        int[] prompt = prompt(1, 3);
+        int[] elsewhere = prompt.clone();
+        Arrays.fill(elsewhere, 0, 4, 7);
+        try (Sequence leader = namespace.open(prompt);
+                Sequence blind = namespace.open(prompt, OpenOptions.DEFAULT.withoutLookup())) {
+            next(blind, prompt, 4);
+            try (Sequence follower = namespace.open(prompt)) {
+                assertTrue(follower.isFollowing(), "the leader is going to compute the second block");
+                extend(leader, 7, 7, 7, 7);
+                assertFalse(follower.isFollowing());
+            }
+            blind.truncate(0);
+            next(blind, elsewhere, 8);
+            assertEquals(0, leader.adopt(), "though its own path goes on with tokens of the prompt");
+            assertEquals(4, leader.length());
+        }
+    }
+
     @Test
     void shouldFollowOnlyAsFarAsThePromptsGoTogether() {
         Namespace namespace = caches.of(LAYOUT, 20).namespace("a");
