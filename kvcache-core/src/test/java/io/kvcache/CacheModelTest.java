@@ -1,6 +1,7 @@
 package io.kvcache;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.MemorySegment;
@@ -8,8 +9,11 @@ import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,7 +29,8 @@ final class CacheModelTest {
     @RegisterExtension
     final Caches caches = new Caches();
 
-    private record Pair(Sequence real, CacheModel.Model model) {}
+    /** A pair of sequences, and the prompt that they were opened with. */
+    private record Pair(Sequence real, CacheModel.Model model, List<Integer> prompt) {}
 
     private record Spaces(Namespace real, CacheModel.Space model) {}
 
@@ -34,6 +39,7 @@ final class CacheModelTest {
     private Random random = new Random();
     private int stamp;
     private long nanos;
+    private boolean exactReasons;
 
     /** What is configured of a cache: lengths in tokens and blocks. */
     enum Setting {
@@ -78,14 +84,17 @@ final class CacheModelTest {
                 .build());
         CacheModel model = new CacheModel(setting.tokensPerBlock, setting.blocks, setting.minimumPartialHit);
         makeSpaces(cache, model, setting.blocks);
+        exactReasons = setting.fingerprintMask == ~0L;
         int refused = 0;
         long hitTokens = 0;
+        int adopted = 0;
+        int warmed = 0;
         for (int step = 0; step < STEPS; step++) {
             if (pairs.isEmpty() || (pairs.size() < SEQUENCES && random.nextInt(12) == 0)) {
                 hitTokens += open(model);
             }
             Pair pair = pairs.get(random.nextInt(pairs.size()));
-            switch (random.nextInt(16)) {
+            switch (random.nextInt(20)) {
                 case 0, 1, 2 -> refused += reserve(pair, setting.tokensPerBlock) ? 0 : 1;
                 case 3, 4, 5 -> write(pair, layout);
                 case 6, 7, 8, 9 -> commit(pair, layout);
@@ -93,14 +102,20 @@ final class CacheModelTest {
                 case 11 -> fork(pair);
                 case 12 -> retain(pair);
                 case 13 -> passTime(cache, model);
+                case 14 -> put(pair);
+                case 15 -> useSession(model);
+                case 16 -> adopted += adopt(pair);
+                case 17 -> warmed += random.nextInt(4) == 0 ? warm(model, layout) : 0;
                 default -> closeSometimes(pair);
             }
             if (random.nextInt(2000) == 0) {
                 erase(model);
             }
             assertCounts(cache, model);
+            assertTogether(model);
             if (step % 8 == 0) {
                 cache.verify();
+                assertKeys();
                 assertSame(pairs, layout);
             }
         }
@@ -109,6 +124,11 @@ final class CacheModelTest {
         long evicted = cache.stats().traffic().evictedBlocks();
         assertTrue(setting.blocks > 50 || evicted > STEPS / 500, "blocks were evicted: " + evicted);
         assertTrue(cache.stats().traffic().expiredBlocks() > STEPS / 2000, "blocks expired: " + cache.stats());
+        Traffic traffic = cache.stats().traffic();
+        assertTrue(adopted > 100, "tokens were adopted: " + adopted);
+        assertTrue(warmed > STEPS / 500, "prompts were warmed: " + warmed);
+        assertTrue(traffic.sessionHits() > STEPS / 500, () -> "sessions were found: " + traffic);
+        assertTrue(setting.blocks > 50 || traffic.droppedSessions() > STEPS / 2000, () -> "were given up: " + traffic);
         pairs.forEach(pair -> pair.real.close());
     }
 
@@ -152,29 +172,157 @@ final class CacheModelTest {
             assertEquals(space.model.expired, stats.traffic().expiredBlocks());
             assertEquals(space.model.erased, stats.traffic().erasedBlocks());
             assertEquals(space.model.pinned(), stats.pinnedBlocks());
+            assertEquals(space.model.adopted, stats.traffic().adoptedTokens());
+            assertEquals(space.model.sessions(), stats.sessions());
+            assertEquals(space.model.sessionHits, stats.traffic().sessionHits());
+            assertEquals(space.model.sessionMisses, stats.traffic().sessionMisses());
+            assertEquals(space.model.droppedSessions, stats.traffic().droppedSessions());
+        }
+    }
+
+    private void assertKeys() {
+        for (Spaces space : spaces) {
+            assertEquals(space.model.keys(), space.real.keys());
+        }
+    }
+
+    /** Of those that need the same block next, one computes it and the others follow. */
+    private void assertTogether(CacheModel model) {
+        Set<Sequence> listed = new HashSet<>();
+        for (List<CacheModel.Model> together : model.together().values()) {
+            List<Sequence> group = pairs.stream()
+                    .filter(pair -> together.contains(pair.model))
+                    .map(Pair::real)
+                    .toList();
+            assertEquals(
+                    group.size() - 1,
+                    group.stream().filter(Sequence::isFollowing).count());
+            listed.addAll(group);
+        }
+        for (Pair pair : pairs) {
+            assertTrue(listed.contains(pair.real) || !pair.real.isFollowing());
         }
     }
 
     /** Opens with a prompt that begins like a sequence of before, more often than not. */
     private int open(CacheModel model) {
+        List<Integer> prompt = prompt();
+        Spaces space = spaces.get(random.nextInt(spaces.size()));
+        OpenOptions options = openOptions(space);
+        int[] tokens = toArray(prompt);
+        assertEquals(model.probe(space.model, prompt, options), space.real.probe(tokens, options));
+        Sequence real = space.real.open(tokens, options);
+        Pair pair = new Pair(real, model.open(space.model, prompt, options), prompt);
+        pairs.add(pair);
+        assertEquals(pair.model.tokens().size(), real.cachedTokens());
+        assertReason(pair);
+        return real.cachedTokens();
+    }
+
+    private List<Integer> prompt() {
         List<Integer> prompt = new ArrayList<>();
         if (!pairs.isEmpty() && random.nextInt(4) > 0) {
-            List<Integer> other = pairs.get(random.nextInt(pairs.size())).model.tokens();
+            Pair pair = pairs.get(random.nextInt(pairs.size()));
+            List<Integer> other = random.nextBoolean() ? pair.prompt : pair.model.tokens();
             prompt.addAll(other.subList(0, random.nextInt(other.size() + 1)));
         }
-        int more = 1 + random.nextInt(10);
+        int more = 1 + random.nextInt(random.nextInt(4) == 0 ? 30 : 10);
         for (int i = 0; i < more; i++) {
             prompt.add(token());
         }
+        return prompt;
+    }
+
+    private static int[] toArray(List<Integer> tokens) {
+        return tokens.stream().mapToInt(token -> token).toArray();
+    }
+
+    /** Fingerprints that collide make the cache remember what never was there. */
+    private void assertReason(Pair pair) {
+        assertEquals(pair.model.missedAt(), pair.real.missedAt());
+        if (exactReasons) {
+            Set<MissReason> reasons = pair.model.missReasons();
+            assertTrue(reasons.contains(pair.real.missReason()), () -> pair.real.missReason() + " " + reasons);
+        }
+    }
+
+    // ---- sessions, what others compute, warm-up ----
+
+    private void put(Pair pair) {
+        truncateTo(pair, pair.real.length()); // cancels the reservation
+        Spaces space = spaceOf(pair);
+        Retention retention = retention(space, false);
+        String key = key();
+        assertEquals(pair.model.put(key, retention), space.real.put(key, pair.real, retention));
+    }
+
+    private String key() {
+        return "key " + random.nextInt(4);
+    }
+
+    private void useSession(CacheModel model) {
         Spaces space = spaces.get(random.nextInt(spaces.size()));
+        String key = key();
+        if (random.nextInt(6) == 0) {
+            assertEquals(model.remove(space.model, key), space.real.remove(key));
+        } else if (pairs.size() < SEQUENCES) {
+            Sequence real = space.real.get(key);
+            CacheModel.Model expected = model.get(space.model, key);
+            assertEquals(expected == null, real == null);
+            if (real != null && expected != null) {
+                assertEquals(expected.tokens().size(), real.cachedTokens());
+                assertEquals(MissReason.NONE, real.missReason());
+                pairs.add(new Pair(real, expected, List.of()));
+            }
+        }
+    }
+
+    private int adopt(Pair pair) {
+        truncateTo(pair, pair.real.length());
+        int cached = pair.real.cachedTokens();
+        int gained = pair.model.adopt();
+        assertEquals(gained, pair.real.adopt());
+        assertEquals(cached + gained, pair.real.cachedTokens());
+        return gained;
+    }
+
+    /** Opens, computes, retains and closes, as the model does step by step. */
+    private int warm(CacheModel model, KvLayout layout) {
+        Spaces space = spaces.get(random.nextInt(spaces.size()));
+        List<Integer> prompt = prompt();
         OpenOptions options = openOptions(space);
-        int[] tokens = prompt.stream().mapToInt(token -> token).toArray();
-        assertEquals(model.probe(space.model, prompt, options), space.real.probe(tokens, options));
-        Sequence real = space.real.open(tokens, options);
-        Pair pair = new Pair(real, model.open(space.model, prompt, options));
-        pairs.add(pair);
-        assertEquals(pair.model.tokens().size(), real.cachedTokens());
-        return real.cachedTokens();
+        Retention retention = retention(space, true);
+        List<Integer> longer = new ArrayList<>(prompt);
+        longer.add(0); // so that all of the prompt can be found
+        CacheModel.Model expected = model.openWithRoom(space.model, longer, options);
+        int cached = expected == null ? 0 : expected.tokens().size();
+        Prefill prefill = (sequence, tokens) -> {
+            Pair pair = new Pair(sequence, Objects.requireNonNull(expected), prompt);
+            assertEquals(cached, sequence.length());
+            assertReason(pair);
+            assertEquals(expected.reserved(), sequence.reserved());
+            write(pair, layout, cached, tokens.length - cached);
+            sequence.commit(tokens, cached, tokens.length - cached);
+            expected.commit(prompt.subList(cached, prompt.size()));
+        };
+        WarmupOptions how =
+                WarmupOptions.DEFAULT.withOpen(options).withRetention(retention).withPatience(Duration.ZERO);
+        WarmedPrompt warmed = space.real
+                .warm(List.of(toArray(prompt)), prefill, how)
+                .prompts()
+                .getFirst();
+        if (expected == null) {
+            assertEquals(WarmedPrompt.Status.FAILED, warmed.status());
+            return 0;
+        }
+        assertNull(warmed.failure());
+        int full = prompt.size() / layout.tokensPerBlock() * layout.tokensPerBlock();
+        RetentionOutcome outcome = expected.retain(0, full, retention);
+        int computed = expected.tokens().size() - cached;
+        expected.close(true);
+        WarmedPrompt.Status status = cached < full ? WarmedPrompt.Status.COMPUTED : WarmedPrompt.Status.CACHED;
+        assertEquals(new WarmedPrompt(0, status, cached, computed, outcome, null), warmed);
+        return 1;
     }
 
     private OpenOptions openOptions(Spaces space) {
@@ -205,12 +353,15 @@ final class CacheModelTest {
         int length = pair.real.length();
         int from = random.nextInt(length + 1);
         int to = from + random.nextInt(length - from + 1);
-        Spaces space = spaces.stream()
-                .filter(other -> other.model == pair.model.space())
+        Retention retention = retention(spaceOf(pair), true);
+        assertEquals(pair.model.retain(from, to, retention), pair.real.retain(from, to, retention));
+    }
+
+    private Spaces spaceOf(Pair pair) {
+        return spaces.stream()
+                .filter(space -> space.model == pair.model.space())
                 .findFirst()
                 .orElseThrow();
-        Retention retention = retention(space, true);
-        assertEquals(pair.model.retain(from, to, retention), pair.real.retain(from, to, retention));
     }
 
     private void passTime(KvCache cache, CacheModel model) {
@@ -323,7 +474,10 @@ final class CacheModelTest {
                 write(pair, layout, position + i, 1);
             }
         }
-        int[] tokens = IntStream.generate(this::token).limit(count).toArray();
+        boolean asAnnounced = random.nextInt(8) > 0;
+        int[] tokens = IntStream.range(position, position + count)
+                .map(at -> asAnnounced && at < pair.prompt.size() ? pair.prompt.get(at) : token())
+                .toArray();
         if (count == 1) {
             pair.real.commit(tokens[0]);
         } else {
@@ -346,7 +500,7 @@ final class CacheModelTest {
     private void fork(Pair pair) {
         if (pairs.size() < SEQUENCES) {
             truncateTo(pair, pair.real.length()); // cancels the reservation
-            pairs.add(new Pair(pair.real.fork(), pair.model.fork()));
+            pairs.add(new Pair(pair.real.fork(), pair.model.fork(), pair.prompt));
         }
     }
 
