@@ -58,6 +58,7 @@ public final class Decoder {
         Consumer<String> output = text.andThen(whole::append);
         List<Integer> tokens = new ArrayList<>();
         float[] logits = new float[model.vocabularySize()];
+        CacheStats before = cache.stats();
         long start = nanoClock.getAsLong();
         try (Sequence sequence = cache.namespace("run").open(prompt)) {
             int cached = sequence.cachedTokens();
@@ -82,7 +83,8 @@ public final class Decoder {
                     whole.toString(),
                     (first - start) / NANOS_PER_MILLI,
                     tokens.size() < 2 ? 0 : (tokens.size() - 1) * NANOS_PER_SECOND / Math.max(1, end - first),
-                    KvUsage.of(sequence));
+                    KvUsage.of(sequence),
+                    RunStats.of(sequence, before, cache.stats()));
         }
     }
 

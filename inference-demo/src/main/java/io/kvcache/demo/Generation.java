@@ -14,6 +14,7 @@ import java.util.List;
  * @param ttftMillis from the request to the first generated token (time to first token)
  * @param decodeTokensPerSecond of the tokens after the first; 0 if there are none
  * @param kv memory at the end
+ * @param stats what it did with the cache; in the JSON only if asked for
  */
 public record Generation(
         int promptTokens,
@@ -22,4 +23,5 @@ public record Generation(
         String text,
         double ttftMillis,
         double decodeTokensPerSecond,
-        KvUsage kv) {}
+        KvUsage kv,
+        RunStats stats) {}

@@ -2,6 +2,7 @@ package io.kvcache.demo;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvcache.KvCache;
 import io.kvcache.KvLayout;
 import io.kvcache.KvType;
@@ -128,6 +129,9 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--json", description = "Print one JSON object on one line in place of text.")
     private boolean json;
 
+    @Option(names = "--stats", description = "Say after each run what it did with the cache.")
+    private boolean stats;
+
     private static final String DEFAULT_BEHIND = " (default: ${DEFAULT-VALUE}).";
     private static final String DEFAULT = "Tokens to generate at most" + DEFAULT_BEHIND;
 
@@ -170,7 +174,10 @@ final class RunCommand implements Callable<Integer> {
                 out.flush();
             });
             out.println();
-            out.println(summary(generation));
+            out.println(RunReport.summary(generation));
+            if (stats) {
+                out.println(RunReport.stats(generation.stats()));
+            }
         }
     }
 
@@ -212,26 +219,16 @@ final class RunCommand implements Callable<Integer> {
         }
     }
 
-    private static String toJson(Generation generation) {
+    private String toJson(Generation generation) {
+        ObjectMapper mapper = new ObjectMapper();
+        ObjectNode fields = mapper.valueToTree(generation);
+        if (!stats) {
+            fields.remove("stats");
+        }
         try {
-            return new ObjectMapper().writeValueAsString(generation);
+            return mapper.writeValueAsString(fields);
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("cannot write as JSON: " + generation, e);
         }
-    }
-
-    private static String summary(Generation generation) {
-        KvUsage kv = generation.kv();
-        return String.format(
-                "[%d prompt tokens, %d cached; first token after %.1f ms; %d tokens at %.1f tokens/s; KV %s in %d"
-                        + " blocks, %.1f%% waste]",
-                generation.promptTokens(),
-                generation.cachedTokens(),
-                generation.ttftMillis(),
-                generation.tokens().size(),
-                generation.decodeTokensPerSecond(),
-                ByteSize.text(kv.bytesUsed()),
-                kv.blocksUsed(),
-                100 * kv.wasteRatio());
     }
 }

@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -109,6 +110,97 @@ final class KvCacheCliTest {
         assertOneLine(1, "must be positive: repeat=0", "run", "--prompt", "a", "--repeat", "0");
         Path empty = Files.writeString(directory.resolve("empty.txt"), "\n \n");
         assertOneLine(1, "file has no prompt: prompts=.*", "run", "--prompts", empty.toString());
+    }
+
+    @Test
+    void shouldSayWhatEachRunDidWithTheCacheIfAsked() {
+        String[] call = {
+            "run", "--prompt", "In the beginning", "--max-tokens", "4", "--repeat", "2", "--tokens-per-block", "4"
+        };
+        Result result = call(with(call, "--stats"));
+        assertEquals("", result.err);
+        List<String> lines = result.out.lines().toList();
+        assertEquals(14, lines.size(), result.out);
+        assertLines(
+                lines.subList(2, 7),
+                "[prompt: 8 tokens = 0 hit in memory + 7 missed (never seen, from token 0 on) + 1 always computed]",
+                "[blocks: 2 published; removed: 0 for room, 0 expired, 0 erased; 0 computed again after 0.0 s in all]",
+                "[memory: 1 private, 2 shared, 0 cached, # free blocks of 5.0 KiB; room for 52428]",
+                "[waits: 0 for 0.0 s in all, 0 to the deadline; refused reserves: 0]",
+                "[all runs: 0 of 8 prompt tokens hit (0.0%); 2 published; removed: 0 for room, 0 expired, 0 erased;"
+                        + " 0 computed again after 0.0 s in all]");
+        assertLines(
+                lines.subList(9, 14),
+                "[prompt: 8 tokens = 7 hit in memory + 1 always computed]",
+                "[blocks: 0 published; removed: 0 for room, 0 expired, 0 erased; 0 computed again after 0.0 s in all]",
+                "[memory: 1 private, 2 shared, 0 cached, # free blocks of 5.0 KiB; room for 52428]",
+                "[waits: 0 for 0.0 s in all, 0 to the deadline; refused reserves: 0]",
+                "[all runs: 7 of 16 prompt tokens hit (43.8%); 2 published; removed: 0 for room, 0 expired, 0 erased;"
+                        + " 0 computed again after 0.0 s in all]");
+        assertEquals(4, call(call).out.lines().count());
+    }
+
+    /** Compares lines with their free blocks left out: how many come at once is the cache's affair. */
+    private static void assertLines(List<String> lines, String... expected) {
+        assertEquals(
+                List.of(expected),
+                lines.stream()
+                        .map(line -> line.replaceAll("\\d+ free", "# free"))
+                        .toList());
+    }
+
+    @Test
+    void shouldAddStatisticsToTheJsonIfAsked() throws IOException {
+        List<String> prompts = List.of(
+                "In the beginning God created the heaven and the earth",
+                "In the beginning God created the light",
+                "Thou shalt not make unto thee");
+        Path file = Files.write(directory.resolve("prompts.txt"), prompts);
+        String[] call = {
+            "run", "--repeat", "2", "--max-tokens", "16", "--tokens-per-block", "4", "--json", "--prompts", "" + file
+        };
+        String[] withRoomForOne = {"--cache-bytes", "50KiB", "--stats"}; // 10 blocks
+        Result result = call(Stream.of(call, withRoomForOne).flatMap(Stream::of).toArray(String[]::new));
+        assertEquals("", result.err);
+        List<String> reasons = new ArrayList<>();
+        for (String line : result.out.lines().toList()) {
+            JsonNode run = new ObjectMapper().readTree(line);
+            assertExplainsThePrompt(run);
+            reasons.add(run.get("stats").get("missReason").textValue());
+        }
+        // The third prompt shares the token that begins a text.
+        assertEquals(List.of("NEVER_SEEN", "DIVERGED", "DIVERGED", "EVICTED"), reasons.subList(0, 4));
+        JsonNode last = new ObjectMapper()
+                .readTree(result.out.lines().toList().getLast())
+                .get("stats");
+        assertEquals(
+                List.of("missReason", "missedAt", "run", "total", "blocks"),
+                last.propertyStream().map(entry -> entry.getKey()).toList());
+        assertTrue(last.get("run").get("evictedBlocks").intValue() > 0);
+        assertTrue(last.get("run").get("recomputedBlocks").intValue() > 0);
+        assertTrue(last.get("total").get("evictedBlocks").intValue()
+                > last.get("run").get("evictedBlocks").intValue());
+    }
+
+    private static void assertExplainsThePrompt(JsonNode run) {
+        JsonNode stats = run.get("stats");
+        JsonNode traffic = stats.get("run");
+        int promptTokens = run.get("promptTokens").intValue();
+        int cachedTokens = run.get("cachedTokens").intValue();
+        assertEquals(promptTokens, traffic.get("promptTokens").intValue());
+        assertEquals(cachedTokens, traffic.get("hitTokens").intValue());
+        assertEquals(cachedTokens, stats.get("missedAt").intValue());
+        String reason = stats.get("missReason").textValue();
+        assertEquals(
+                promptTokens - cachedTokens - 1,
+                traffic.get("missedTokens").get(reason).intValue());
+        JsonNode blocks = stats.get("blocks");
+        assertEquals(
+                run.get("kv").get("blocksUsed").intValue(),
+                blocks.get("privateBlocks").intValue()
+                        + blocks.get("sharedBlocks").intValue());
+        assertEquals(10, blocks.get("maximumBlocks").intValue());
+        assertEquals(4 * 1280, blocks.get("blockBytes").intValue());
     }
 
     @Test

@@ -1,0 +1,91 @@
+package io.kvcache.demo;
+
+import io.kvcache.MissReason;
+import io.kvcache.Traffic;
+import java.util.Locale;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * What a run took, for people to read.
+ *
+ * <p>Thread-safe: stateless.
+ */
+final class RunReport {
+    private static final double NANOS_PER_SECOND = TimeUnit.SECONDS.toNanos(1);
+
+    private RunReport() {}
+
+    /** One line. */
+    static String summary(Generation generation) {
+        KvUsage kv = generation.kv();
+        return String.format(
+                "[%d prompt tokens, %d cached; first token after %.1f ms; %d tokens at %.1f tokens/s; KV %s in %d"
+                        + " blocks, %.1f%% waste]",
+                generation.promptTokens(),
+                generation.cachedTokens(),
+                generation.ttftMillis(),
+                generation.tokens().size(),
+                generation.decodeTokensPerSecond(),
+                ByteSize.text(kv.bytesUsed()),
+                kv.blocksUsed(),
+                100 * kv.wasteRatio());
+    }
+
+    /** A few lines about the cache. */
+    static String stats(RunStats stats) {
+        RunStats.BlockStates blocks = stats.blocks();
+        Traffic total = stats.total();
+        return String.join(
+                System.lineSeparator(),
+                "[prompt: " + prompt(stats) + "]",
+                "[blocks: " + events(stats.run()) + "]",
+                String.format(
+                        "[memory: %d private, %d shared, %d cached, %d free blocks of %s; room for %d]",
+                        blocks.privateBlocks(),
+                        blocks.sharedBlocks(),
+                        blocks.cachedBlocks(),
+                        blocks.freeBlocks(),
+                        ByteSize.text(blocks.blockBytes()),
+                        blocks.maximumBlocks()),
+                String.format(
+                        "[waits: %s; refused reserves: %d]",
+                        waits(stats.run()), stats.run().refusals()),
+                String.format(
+                        "[all runs: %d of %d prompt tokens hit (%.1f%%); %s]",
+                        total.hitTokens(), total.promptTokens(), 100 * total.hitRatio(), events(total)));
+    }
+
+    /** Every token of the prompt was hit, missed, or is the last one. */
+    private static String prompt(RunStats stats) {
+        Traffic run = stats.run();
+        String text = run.promptTokens() + " tokens = " + run.hitTokens() + " hit in memory";
+        for (MissReason reason : MissReason.values()) {
+            long missed = run.missedTokens(reason);
+            if (missed > 0) {
+                text += " + " + missed + " missed (" + words(reason) + ", from token " + stats.missedAt() + " on)";
+            }
+        }
+        return text + " + 1 always computed";
+    }
+
+    private static String words(MissReason reason) {
+        return reason.name().toLowerCase(Locale.ROOT).replace('_', ' ');
+    }
+
+    private static String events(Traffic traffic) {
+        return String.format(
+                "%d published; removed: %d for room, %d expired, %d erased; %d computed again after %.1f s in all",
+                traffic.publishedBlocks(),
+                traffic.evictedBlocks(),
+                traffic.expiredBlocks(),
+                traffic.erasedBlocks(),
+                traffic.recomputedBlocks(),
+                traffic.recomputedAfterNanos() / NANOS_PER_SECOND);
+    }
+
+    private static String waits(Traffic traffic) {
+        return String.format(
+                "%d for %.1f s in all, %d to the deadline",
+                traffic.waits(), traffic.waitedNanos() / NANOS_PER_SECOND, traffic.timeouts());
+    }
+}
