@@ -21,8 +21,8 @@ final class WaitingOpen {
             Namespace namespace = cache.namespace("chat");
             System.out.println("served: " + serve(namespace, 100) + " of 100");
             try (Sequence one = namespace.open(TinyModel.tokens("one"));
-                    Sequence two = namespace.open(TinyModel.tokens("two"))) {
-                Sequence three = namespace.open(TinyModel.tokens("three"), OpenOptions.DEFAULT, Duration.ZERO);
+                    Sequence two = namespace.open(TinyModel.tokens("two"));
+                    Sequence three = namespace.open(TinyModel.tokens("three"), OpenOptions.DEFAULT, Duration.ZERO)) {
                 System.out.println(one + "\n" + two + "\nwithout patience: " + three);
             }
         }

@@ -129,4 +129,24 @@ final class ExamplesTest {
             kvcache_prompt_tokens_total{cache="main"} 74.0
             """, StatsAndMetrics::main);
     }
+
+    @Test
+    void shouldShareOneCacheByName() throws Exception {
+        assertPrints("""
+            chat: 0 of 16 tokens cached
+            search: 15 of 16 tokens cached
+            chat again: 15 of 16 tokens cached
+            shared cache is there with another configuration: name=tiny maximumBytes: has=4096 wanted=8192
+            a new cache: 0 of 16 tokens cached
+            """, SharedInstance::main);
+    }
+
+    @Test
+    void shouldAskASlowStoreOnceForWhatItHasNotGot() throws Exception {
+        assertPrints("""
+            asked 1000 times for what is not there, the store was asked: 1
+            when the time is over it is asked again: 2
+            what was stored is found at once: true
+            """, NegativeKnowledge::main);
+    }
 }
