@@ -137,7 +137,9 @@ final class DecoderTest {
             }
             shared.verify();
             assertTrue(
-                    fullBlockHits > 20 && partialHits > 20 && shared.stats().traffic().evictedBlocks() > 20,
+                    fullBlockHits > 20
+                            && partialHits > 20
+                            && shared.stats().traffic().evictedBlocks() > 20,
                     fullBlockHits + " blocks hit, " + partialHits + " partial hits, " + shared.stats());
         }
     }
