@@ -1,6 +1,6 @@
 /**
  * What a cache does, told to others: {@link io.kvcache.metrics.KvCacheMetrics} to Micrometer, {@link
- * io.kvcache.metrics.FlightRecorderStatistics} and {@link io.kvcache.metrics.FlightRecorderListener} to the JDK Flight Recorder.
+ * io.kvcache.metrics.FlightRecorderStatistics} and {@link io.kvcache.metrics.FlightRecorderBlocks} to the JDK Flight Recorder.
  */
 @NullMarked
 package io.kvcache.metrics;

@@ -140,7 +140,7 @@ final class FlightRecorderTest {
     @Test
     void shouldRecordBlocksStoredAndRemovedInOrder() throws IOException, InterruptedException {
         List<CacheEvent> told = new ArrayList<>();
-        FlightRecorderListener listener = new FlightRecorderListener("main");
+        FlightRecorderBlocks listener = new FlightRecorderBlocks("main");
         try (BusyCache busy = new BusyCache(event -> {
             told.add(event);
             listener.onEvent(event);
@@ -184,7 +184,7 @@ final class FlightRecorderTest {
 
     @Test
     void shouldRecordBlocksOnlyWhenAskedTo() throws IOException, InterruptedException {
-        FlightRecorderListener listener = new FlightRecorderListener("main");
+        FlightRecorderBlocks listener = new FlightRecorderBlocks("main");
         try (BusyCache busy = new BusyCache(listener)) {
             List<RecordedEvent> events = record(recording -> {}, () -> {
                 busy.beBusy();

@@ -11,7 +11,7 @@ import jdk.jfr.EventType;
  * recorded.
  *
  * <pre>{@code
- * KvCache.builder(layout).maximumBytes(bytes).listener(new FlightRecorderListener("main"), Runnable::run).build();
+ * KvCache.builder(layout).maximumBytes(bytes).listener(new FlightRecorderBlocks("main"), Runnable::run).build();
  * recording.enable("io.kvcache.BlockRemoved");
  * }</pre>
  *
@@ -19,7 +19,7 @@ import jdk.jfr.EventType;
  *
  * <p>Thread-safe.
  */
-public final class FlightRecorderListener implements CacheListener {
+public final class FlightRecorderBlocks implements CacheListener {
     private static final EventType STORED = EventType.getEventType(BlockStoredEvent.class);
     private static final EventType REMOVED = EventType.getEventType(BlockRemovedEvent.class);
 
@@ -30,7 +30,7 @@ public final class FlightRecorderListener implements CacheListener {
      *
      * @param name of the cache, in its events
      */
-    public FlightRecorderListener(String name) {
+    public FlightRecorderBlocks(String name) {
         this.name = Objects.requireNonNull(name, "name");
     }
 
