@@ -120,8 +120,8 @@ final class Admission {
             OpenOptions options,
             boolean due,
             int openSequences) {
-        boolean inTurn = waiter == null ? first == null : waiter == chosen || (due && nobodyBefore(waiter));
-        if (!inTurn) {
+        boolean inTurn = waiter == null ? first == null : waiter == chosen;
+        if (due ? !mayPassAll(waiter, partition, prompt, options, openSequences) : !inTurn) {
             return false;
         }
         PrefixWalk walk = probe(partition, prompt, options);
@@ -152,8 +152,22 @@ final class Admission {
         return prefixes.probe(partition, prompt, options, prompt.length - 1);
     }
 
-    private boolean nobodyBefore(Waiter waiter) {
-        return first == null || first == waiter || waiter.cameBefore(first);
+    /** Whether nobody who came before is overtaken; see above who may pass. */
+    private boolean mayPassAll(
+            @Nullable Waiter waiter, Partition partition, int[] prompt, OpenOptions options, int openSequences) {
+        Waiter before = first;
+        while (before != null && (waiter == null || before.cameBefore(waiter))) {
+            Waiter next = before.later;
+            Standing standing = before.partition == partition ? Standing.READY : standing(before, openSequences);
+            boolean passes = standing == Standing.AT_CEILING
+                    || standing == Standing.FOLLOWS
+                    || (standing == Standing.NO_ROOM && isWithinFloor(partition, prompt, options));
+            if (!passes) {
+                return false;
+            }
+            before = next;
+        }
+        return true;
     }
 
     private void unqueue(Waiter waiter) {
@@ -175,8 +189,11 @@ final class Admission {
         waiter.later = null;
     }
 
-    /** Forgets a waiter: it has opened, or given up. */
-    void remove(Waiter waiter) {
+    /** Forgets a waiter, if there is one: it has opened, or given up. A second call does nothing. */
+    void remove(@Nullable Waiter waiter) {
+        if (waiter == null) {
+            return;
+        }
         if (chosen == waiter) {
             chosen = null;
         }
@@ -208,7 +225,8 @@ final class Admission {
         Waiter waiter = first;
         while (waiter != null) {
             Waiter next = waiter.later;
-            if (!comesBehindItsOwn(waiter) && (!roomShort || isWithinFloor(waiter))) {
+            if (!comesBehindItsOwn(waiter)
+                    && (!roomShort || isWithinFloor(waiter.partition, waiter.prompt, waiter.options))) {
                 Standing standing = standing(waiter, openSequences);
                 if (standing == Standing.READY) {
                     chosen = waiter;
@@ -235,9 +253,9 @@ final class Admission {
         return false;
     }
 
-    private boolean isWithinFloor(Waiter waiter) {
-        int held = waiter.partition.blocks - waiter.partition.reclaimableBlocks();
-        return held + wantedBlocks(waiter.prompt, waiter.options) <= waiter.partition.floorBlocks;
+    private boolean isWithinFloor(Partition partition, int[] prompt, OpenOptions options) {
+        int held = partition.blocks - partition.reclaimableBlocks();
+        return held + wantedBlocks(prompt, options) <= partition.floorBlocks;
     }
 
     /** What keeps a waiter; one that can follow leaves the queue for the flight. */

@@ -173,6 +173,11 @@ final class BlockLedger {
         return blocks.references(block) == 1;
     }
 
+    /** Whether one sequence holds a block, and nobody else but sessions. */
+    boolean hasOneHolderBesideSessions(int block) {
+        return blocks.references(block) - yieldingReferences(block) == 1;
+    }
+
     /** Whether nobody but sessions, or nobody at all, holds a block. */
     boolean isReclaimable(int block) {
         return !isHeld(block) || isYielding(block);

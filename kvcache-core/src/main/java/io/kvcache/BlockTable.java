@@ -35,7 +35,7 @@ final class BlockTable {
     private final IntArrayList toClear = new IntArrayList();
 
     /** What is known of the tokens to come. */
-    final Claim claim = new Claim(this);
+    final Claim claim = new Claim(this, null);
 
     // Why the look-up of the prompt found no more.
     private MissReason missReason = MissReason.NONE;
@@ -45,6 +45,7 @@ final class BlockTable {
     int sharedTail = BlockPool.NONE;
     int neededBlocks;
     boolean planned;
+    int wantedSlots; // in a batch
     boolean tailReplaced; // by the last reserve
 
     // Whether the block that holds position length is known to have no other holder. It lets reserve do without the
@@ -252,6 +253,11 @@ final class BlockTable {
         reserved -= added;
     }
 
+    /** Whether it has fewer slots than it wants in a batch. */
+    boolean wantsMore() {
+        return wantedSlots > reserved;
+    }
+
     /** Whether the last reserve replaced the last block; asked once. */
     boolean takeTailReplaced() {
         boolean replaced = tailReplaced;
@@ -305,6 +311,14 @@ final class BlockTable {
         retention = Retention.DEFAULT;
         claim.end();
         missed(MissReason.NONE, 0);
+    }
+
+    boolean contains(int block) {
+        int at = count - 1;
+        while (at >= 0 && blocks[at] != block) {
+            at--;
+        }
+        return at >= 0;
     }
 
     int[] toArray() {

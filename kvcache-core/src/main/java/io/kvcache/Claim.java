@@ -10,13 +10,15 @@ import org.jspecify.annotations.Nullable;
  * <p>Not thread-safe: guarded by the lock of the {@link SequencePool}.
  */
 final class Claim {
+    private static final int[] NONE = {};
+
     /** The table of the sequence whose claim it is; null: a waiter's. */
     final @Nullable BlockTable table;
 
     /** Who waits; null: a sequence's claim. */
     final @Nullable Waiter waiter;
 
-    private int[] tokens = new int[0];
+    private int[] tokens = NONE;
     private int offset; // position of tokens[0]
     private int end; // tokens are known up to here
 
@@ -35,13 +37,8 @@ final class Claim {
     @Nullable
     Claim newer;
 
-    Claim(BlockTable table) {
+    Claim(@Nullable BlockTable table, @Nullable Waiter waiter) {
         this.table = table;
-        this.waiter = null;
-    }
-
-    Claim(Waiter waiter) {
-        this.table = null;
         this.waiter = waiter;
     }
 
@@ -68,6 +65,12 @@ final class Claim {
         node = walk.node;
         fingerprint = walk.fingerprint;
         position = walk.position;
+    }
+
+    /** Gives everything up, and a borrowed prompt back. */
+    void giveBack() {
+        end();
+        tokens = NONE;
     }
 
     /** Gives everything up. */

@@ -99,14 +99,15 @@ final class EventQueue {
     }
 
     private void drain() {
-        for (CacheEvent event = poll(); event != null; event = poll()) {
-            try {
-                listener.onEvent(event);
-            } catch (RuntimeException | Error e) { // its own affair
-                countFailure();
+        do {
+            for (CacheEvent event = poll(); event != null; event = poll()) {
+                try {
+                    listener.onEvent(event);
+                } catch (RuntimeException | Error e) { // its own affair
+                    countFailure();
+                }
             }
-        }
-        delivering.set(false);
-        deliver(); // what came after the last poll
+            delivering.set(false);
+        } while (!isEmpty() && delivering.compareAndSet(false, true)); // came after the last poll
     }
 }

@@ -117,20 +117,26 @@ public final class KvCache implements AutoCloseable {
             throw new IllegalArgumentException(
                     "a count for each sequence: sequences=" + sequences.size() + " tokens=" + tokens.length);
         }
-        for (int i = 0; i < tokens.length; i++) {
-            sequences.get(i).checkReserve(tokens[i]);
-            if (!sequences.get(i).isOf(this.sequences)) {
-                throw new IllegalArgumentException("sequence belongs to another cache: " + sequences.get(i));
+        BlockTable[] batch = this.sequences.takeBatch(tokens.length);
+        try {
+            for (int i = 0; i < tokens.length; i++) {
+                Sequence sequence = sequences.get(i);
+                if (!sequence.isOf(this.sequences)) {
+                    throw new IllegalArgumentException("sequence belongs to another cache: " + sequence);
+                }
+                batch[i] = sequence.checkReserve(tokens[i]);
+                batch[i].wantedSlots = tokens[i];
             }
+            boolean reserved = this.sequences.reserve(batch, tokens.length);
+            for (int i = 0; reserved && i < tokens.length; i++) {
+                if (batch[i].wantsMore()) {
+                    sequences.get(i).reserved(batch[i], tokens[i]);
+                }
+            }
+            return reserved;
+        } finally {
+            this.sequences.giveBatch(batch);
         }
-        if (!this.sequences.reserve(sequences, tokens)) {
-            return false;
-        }
-        for (int i = 0; i < tokens.length; i++) {
-            Sequence sequence = sequences.get(i);
-            sequence.reserved(sequence.table(), Math.max(tokens[i], sequence.reserved()));
-        }
-        return true;
     }
 
     /**

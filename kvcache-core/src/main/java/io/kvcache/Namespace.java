@@ -133,7 +133,7 @@ public final class Namespace {
      *
      * @param key any string
      * @param sequence a sequence of this namespace, with no slots reserved
-     * @param retention how long and how firmly it stays; not pinned
+     * @param retention how long it stays, and with what priority, which does not end before the session; not pinned
      * @return whether it was stored: not if the namespace was erased or renewed since the sequence was opened
      * @throws IllegalArgumentException if the sequence belongs to another namespace, or the retention pins
      * @throws IllegalStateException if slots are reserved, or the cache is closed

@@ -223,11 +223,13 @@ final class PrefixCache {
         long fingerprint = walk.fingerprint;
         int position = walk.position;
         boolean missing = true;
+        boolean gone = false;
         while (position + tokensPerBlock <= most) {
             long next = index.childFingerprint(fingerprint, tokens, position - offset);
             int block = index.find(next, node, tokens, position - offset);
             missing = block == BlockPool.NONE;
             if (missing || !mayTake(block, partition, into != null)) {
+                gone = !missing && !index.isPublished(block); // its time was over
                 break;
             }
             take(block, into);
@@ -239,7 +241,7 @@ final class PrefixCache {
         walk.node = node;
         walk.fingerprint = fingerprint;
         walk.position = position;
-        walk.missing = missing;
+        walk.missing = missing || gone;
         return missing;
     }
 
@@ -467,16 +469,19 @@ final class PrefixCache {
     }
 
     /**
-     * Whether the one table that holds a published block can write it itself, if there is no room for a copy: otherwise a hit
-     * inside the last block that fits could never go on.
+     * Whether the one table that holds a shared block could write it itself, if there is no room for a copy, once the sessions that
+     * hold it are given up: otherwise a hit inside the last block that fits could never go on.
      */
     boolean canTakeOver(int block) {
-        return block != BlockPool.NONE && index.isPublished(block) && index.isLeaf(block) && ledger.hasOneHolder(block);
+        boolean leaf = block != BlockPool.NONE && (!index.isPublished(block) || index.isLeaf(block));
+        return leaf && ledger.hasOneHolderBesideSessions(block);
     }
 
-    /** Gives a published block up for the table that holds it: an eviction that loses no more than what does not match. */
+    /** Gives a block up for the one table that holds it: an eviction that loses no more than what does not match. */
     void takeOver(int block) {
-        evict(block);
+        if (index.isPublished(block)) {
+            evict(block);
+        }
     }
 
     /** Drops a reference: the last one leaves a published block cached and frees any other. */

@@ -36,6 +36,7 @@ final class SequencePool {
     private final Admission admission;
     private final SingleFlight flights;
     private final ArrayDeque<BlockTable> spareTables = new ArrayDeque<>();
+    private BlockTable[] spareBatch = new BlockTable[0];
     private @Nullable Sequence firstOpen;
     private int openSequences;
     private long opened;
@@ -161,7 +162,11 @@ final class SequencePool {
                     boolean due = now >= deadline;
                     if (admission.mayOpen(waiter, partition, prompt, options, due, openSequences)) {
                         backed = admission.memoryNeeded(partition, blocks.used());
-                        sequence = backed > memory.blocks() ? null : startWithRoom(partition, prompt, options);
+                        if (backed <= memory.blocks()) {
+                            sequence = startWithRoom(partition, prompt, options);
+                            admission.remove(waiter);
+                            afterChange();
+                        }
                     } else if (due) {
                         partition.traffic.timeouts++;
                         return null;
@@ -200,7 +205,7 @@ final class SequencePool {
         reserver.clear();
         reserver.take(table, wanted);
         table.reserve(prompt.length + options.room() - table.length());
-        afterChange();
+        table.takeTailReplaced(); // nobody has a view of it yet
         return sequence;
     }
 
@@ -289,63 +294,94 @@ final class SequencePool {
     }
 
     /**
-     * Gives every sequence of a batch its slots, or none of them.
+     * Gives every table of a batch its slots, or none of them.
      *
-     * @param tokens [sequences] slots beyond the length of each
+     * @param batch the first {@code count} are to have their {@link BlockTable#wantedSlots}, where those are more than they have
+     * @throws IllegalArgumentException if a table is there twice
      */
-    boolean reserve(List<Sequence> batch, int[] tokens) {
+    boolean reserve(BlockTable[] batch, int count) {
         long now = now();
         boolean taken = false;
         while (!taken) {
-            int backed;
+            int backed = 0;
             synchronized (lock) {
                 prefixes.advanceTo(now);
-                boolean fits = planAll(batch, tokens);
-                backed = reserver.memoryNeeded();
-                cancelAll(batch);
+                boolean fits;
+                try {
+                    fits = planAll(batch, count);
+                    backed = reserver.memoryNeeded();
+                } finally {
+                    cancelAll(batch, count);
+                }
                 if (!fits) {
+                    refuse(batch, count);
                     break;
                 }
                 taken = backed <= memory.blocks();
-                for (int i = 0; taken && i < tokens.length; i++) {
-                    BlockTable table = batch.get(i).table();
-                    take(table, layout.blocksFor(table.length() + Math.max(tokens[i], table.reserved())));
+                for (int i = 0; taken && i < count; i++) {
+                    if (batch[i].wantsMore()) {
+                        take(batch[i], wantedBlocks(batch[i]));
+                    }
                 }
             }
             if (!taken) {
                 memory.ensure(backed);
             }
         }
-        for (int i = 0; taken && i < tokens.length; i++) {
-            finish(batch.get(i).table());
+        for (int i = 0; taken && i < count; i++) {
+            finish(batch[i]);
         }
         afterUnlock();
         return taken;
     }
 
-    private boolean planAll(List<Sequence> batch, int[] tokens) {
-        for (int i = 0; i < tokens.length; i++) {
-            BlockTable table = batch.get(i).table();
-            if (table.planned) {
-                cancelAll(batch);
-                throw new IllegalArgumentException("a sequence is in the batch twice: " + batch.get(i));
+    private int wantedBlocks(BlockTable table) {
+        return layout.blocksFor(table.length() + table.wantedSlots);
+    }
+
+    private boolean planAll(BlockTable[] batch, int count) {
+        for (int i = 0; i < count; i++) {
+            if (batch[i].planned) {
+                throw new IllegalArgumentException("a sequence is in the batch twice: index=" + i + " batch=" + count);
             }
-            if (!reserver.plan(table, layout.blocksFor(table.length() + Math.max(tokens[i], table.reserved())))) {
-                table.root().partition.traffic.refusals++;
+            if (batch[i].wantsMore() && !reserver.plan(batch[i], wantedBlocks(batch[i]))) {
                 return false;
             }
         }
         return true;
     }
 
-    private void cancelAll(List<Sequence> batch) {
-        for (int i = 0; i < batch.size(); i++) {
-            BlockTable table = batch.get(i).table();
-            if (table.planned) {
-                reserver.cancel(table);
+    private void cancelAll(BlockTable[] batch, int count) {
+        for (int i = 0; i < count; i++) {
+            if (batch[i].planned) {
+                reserver.cancel(batch[i]);
             }
         }
         reserver.clear();
+    }
+
+    private void refuse(BlockTable[] batch, int count) {
+        for (int i = 0; i < count; i++) {
+            if (batch[i].wantsMore()) {
+                refuse(batch[i]);
+            }
+        }
+    }
+
+    /** An array for the tables of a batch, to be given back; its contents are anything. */
+    BlockTable[] takeBatch(int count) {
+        synchronized (lock) {
+            BlockTable[] batch = spareBatch;
+            spareBatch = new BlockTable[0];
+            return batch.length >= count ? batch : new BlockTable[count];
+        }
+    }
+
+    /** Takes back an array for batches. */
+    void giveBatch(BlockTable[] batch) {
+        synchronized (lock) {
+            spareBatch = batch;
+        }
     }
 
     /** Publishes what is full; returns whether the table took over an equal block. */
@@ -389,16 +425,17 @@ final class SequencePool {
      */
     boolean truncate(BlockTable table, int length) {
         int count = table.count();
-        int published = table.published();
-        table.truncate(length);
         int kept = layout.blocksFor(length);
-        if (kept == count && table.published() == published) {
+        boolean cutsPublished = length < table.published() * layout.tokensPerBlock();
+        if (kept == count && !cutsPublished) {
+            table.truncate(length);
             return false;
         }
         long now = now();
         synchronized (lock) {
             prefixes.advanceTo(now);
-            if (table.published() < published) {
+            table.truncate(length);
+            if (cutsPublished) {
                 flights.end(table);
             }
             prefixes.releaseBeyond(table, kept);

@@ -180,6 +180,18 @@ final class Sessions {
         return true;
     }
 
+    /** Gives up all sessions of a partition that hold a block. */
+    void giveUpHolders(Partition partition, int block) {
+        Session session = store.first(partition);
+        while (session != null) {
+            Session next = store.after(session);
+            if (session.table.contains(block)) {
+                giveUp(session);
+            }
+            session = next;
+        }
+    }
+
     private @Nullable Session firstYielding(Partition partition) {
         Session session = store.first(partition);
         while (session != null && !yields(session.table)) {

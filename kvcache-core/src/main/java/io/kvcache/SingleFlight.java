@@ -32,7 +32,7 @@ final class SingleFlight {
         this.prefixes = prefixes;
         this.flights = prefixes.flights();
         this.queue = queue;
-        this.scratch = new BlockTable(tokensPerBlock).claim;
+        this.scratch = new Claim(null, null);
     }
 
     /**
@@ -72,7 +72,7 @@ final class SingleFlight {
     /** Whether a sequence is computing what a prompt needs next. */
     boolean isComputed(Partition partition, int[] prompt, OpenOptions options, PrefixWalk walk) {
         boolean computed = locate(scratch, partition, prompt, options, walk) != null;
-        scratch.end();
+        scratch.giveBack();
         return computed;
     }
 
@@ -120,14 +120,11 @@ final class SingleFlight {
         if (!isAway(table)) {
             return;
         }
-        Claim claim = table.claim;
-        int published = table.published() * tokensPerBlock;
-        boolean asAnnounced = claim.announced(table.tokens(), claim.offset(), Math.min(published, claim.tokensEnd()));
-        PrefixWalk walk = asAnnounced ? prefixes.restart(table) : null;
+        PrefixWalk walk = prefixes.restart(table);
         if (walk == null) {
-            claim.end();
+            table.claim.end();
         } else {
-            join(claim, walk);
+            join(table.claim, walk);
         }
     }
 
@@ -210,7 +207,9 @@ final class SingleFlight {
             return 0;
         }
         int gained = prefixes.adopt(table, claim.tokens(), claim.offset(), claim.tokensEnd() - 1);
-        resume(table);
+        if (gained > 0) {
+            resume(table);
+        }
         return gained;
     }
 

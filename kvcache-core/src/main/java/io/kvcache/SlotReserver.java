@@ -84,6 +84,7 @@ final class SlotReserver {
         table.tailReplaced = shared != BlockPool.NONE && !inPlace;
         makeAvailable(partition, table.neededBlocks);
         if (inPlace) {
+            sessions.giveUpHolders(partition, shared);
             prefixes.takeOver(shared);
             table.sharedTail = BlockPool.NONE;
         } else if (shared != BlockPool.NONE) {

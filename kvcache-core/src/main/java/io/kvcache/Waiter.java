@@ -10,11 +10,14 @@ import org.jspecify.annotations.Nullable;
  * <p>Not thread-safe: guarded by the lock of the {@link SequencePool}, {@link #park} apart.
  */
 final class Waiter {
+    /** A clock that stands still just before the deadline does not make it spin. */
+    private static final long SHORTEST_NANOS = 100_000;
+
     final Partition partition;
     final int[] prompt;
     final OpenOptions options;
     final long deadline; // in nanoseconds since the cache was built
-    final Claim claim = new Claim(this);
+    final Claim claim = new Claim(null, this);
     private final long ticket; // waiters are served in this order
     private final Thread thread = Thread.currentThread();
 
@@ -59,7 +62,7 @@ final class Waiter {
      */
     void park(long nanos) throws InterruptedException {
         if (!woken) {
-            LockSupport.parkNanos(this, nanos);
+            LockSupport.parkNanos(this, Math.max(nanos, SHORTEST_NANOS));
         }
         if (Thread.interrupted()) {
             throw new InterruptedException("interrupted while waiting to open: namespace=" + partition.name);

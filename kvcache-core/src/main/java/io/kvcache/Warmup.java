@@ -17,10 +17,12 @@ final class Warmup {
     private final WarmupOptions options;
     private final int tokensPerBlock;
 
+    private final Object telling = new Object(); // held while progress is told
+    private int done; // guarded by telling
+
     // Guarded by this.
     private final @Nullable WarmedPrompt[] results;
     private int next;
-    private int done;
     private boolean stopped;
     private @Nullable Throwable failure; // of the progress callback
 
@@ -103,32 +105,42 @@ final class Warmup {
         }
     }
 
-    private synchronized int take() {
-        boolean over =
-                stopped || next == results.length || Thread.currentThread().isInterrupted();
-        if (over || isCancelled()) {
-            return -1;
+    private int take() {
+        if (isCancelled()) {
+            fail(null);
         }
-        return next++;
+        synchronized (this) {
+            boolean over =
+                    stopped || next == results.length || Thread.currentThread().isInterrupted();
+            return over ? -1 : next++;
+        }
     }
 
     private boolean isCancelled() {
         try {
-            stopped |= options.cancelled().getAsBoolean();
+            return options.cancelled().getAsBoolean();
         } catch (RuntimeException | Error e) {
-            stopped = true;
-            failure = e;
+            fail(e);
+            return true;
         }
-        return stopped;
     }
 
-    private synchronized void finish(WarmedPrompt result) {
-        results[result.index()] = result;
-        try {
-            options.progress().accept(new WarmupProgress(++done, results.length, result));
-        } catch (RuntimeException | Error e) {
-            stopped = true;
-            failure = e;
+    /** Ends the warm-up; what the caller's own code has thrown, if anything, is thrown at the end. */
+    private synchronized void fail(@Nullable Throwable thrown) {
+        stopped = true;
+        failure = failure == null ? thrown : failure;
+    }
+
+    private void finish(WarmedPrompt result) {
+        synchronized (this) {
+            results[result.index()] = result;
+        }
+        synchronized (telling) {
+            try {
+                options.progress().accept(new WarmupProgress(++done, results.length, result));
+            } catch (RuntimeException | Error e) {
+                fail(e);
+            }
         }
     }
 

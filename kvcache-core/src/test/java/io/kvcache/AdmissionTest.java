@@ -255,6 +255,10 @@ final class AdmissionTest {
                 opened(behind).close();
             }
             assertEquals(1, cache.stats().waitingOpens());
+            try (Sequence impatient = free.open(prompt(5, 1), OpenOptions.DEFAULT, Duration.ZERO)) {
+                assertNotNull(impatient, "it overtakes nobody who competes with it");
+            }
+            assertNull(bounded.open(prompt(5, 1), OpenOptions.DEFAULT, Duration.ZERO));
             running.truncate(0); // what it held is cached, and its own namespace may evict it
             opened(atCeiling).close();
         }
@@ -299,6 +303,31 @@ final class AdmissionTest {
     }
 
     @Test
+    void shouldHandOverWhatItLedWhenABatchIsRefused() {
+        KvCache cache = cache(3, 10);
+        Namespace namespace = cache.namespace("a");
+        int[] prompt = prompt(1, 2);
+        try (Sequence leader = namespace.open(prompt);
+                Sequence follower = namespace.open(prompt)) {
+            assertTrue(follower.isFollowing());
+            assertFalse(cache.tryReserve(List.of(leader), new int[] {4 * TOKENS_PER_BLOCK}));
+            assertFalse(follower.isFollowing());
+        }
+    }
+
+    @Test
+    void shouldCopyNothingForAMemberOfABatchThatAsksForNothing() {
+        KvCache cache = cache(2, 10);
+        try (Sequence sequence = cache.namespace("a").open(prompt(1, 1))) {
+            extend(sequence, 1, 2, 3, 4, 5);
+            try (Sequence fork = sequence.fork()) {
+                assertTrue(cache.tryReserve(List.of(sequence, fork), new int[] {0, 0}));
+                assertFalse(cache.tryReserve(List.of(sequence, fork), new int[] {0, 1}));
+            }
+        }
+    }
+
+    @Test
     void shouldCountSharedTailsAndCeilingsInABatch() {
         KvCache cache = cache(8, 10);
         Namespace bounded = cache.namespace("b", NamespaceOptions.DEFAULT.withCeilingBytes(3 * BLOCK_BYTES));
@@ -327,7 +356,7 @@ final class AdmissionTest {
                     "a count for each sequence: sequences=1 tokens=2",
                     () -> cache.tryReserve(List.of(sequence), new int[] {1, 2}));
             assertRefused(
-                    "a sequence is in the batch twice: " + sequence,
+                    "a sequence is in the batch twice: index=1 batch=2",
                     () -> cache.tryReserve(List.of(sequence, sequence), new int[] {1, 2}));
             assertRefused(
                     "sequence belongs to another cache: " + foreign,

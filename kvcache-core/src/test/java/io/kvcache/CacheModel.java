@@ -276,8 +276,11 @@ final class CacheModel {
                 reclaim(borrowed ? CacheModel::isBorrowed : space -> space == root.space);
             }
             if (takeOver != null) {
-                root.space.evicted++;
-                unpublish(takeOver, MissReason.EVICTED);
+                giveUpHolders(root.space, takeOver);
+                if (takeOver.prefix != null) {
+                    root.space.evicted++;
+                    unpublish(takeOver, MissReason.EVICTED);
+                }
             }
             if (copy) {
                 copyLast();
@@ -376,10 +379,9 @@ final class CacheModel {
         // ---- write and publish ----
 
         private boolean isOnlyMine(Block block) {
-            return block.prefix != null
-                    && block.holders == 1
-                    && !isPinned(block)
-                    && children(block).isEmpty();
+            boolean leaf =
+                    block.prefix == null || (!isPinned(block) && children(block).isEmpty());
+            return leaf && block.holders - block.sessions == 1;
         }
 
         private void copyLast() {
@@ -858,6 +860,15 @@ final class CacheModel {
             stored.sequence.root.space.droppedSessions++;
             drop(stored);
         }
+    }
+
+    private void giveUpHolders(Space space, Block block) {
+        List<Stored> holders = space.sessions.values().stream()
+                .filter(stored -> stored.sequence.blocks.contains(block))
+                .sorted(GIVEN_UP_FIRST)
+                .toList();
+        space.droppedSessions += holders.size();
+        holders.forEach(this::drop);
     }
 
     private Stream<Stored> yieldingSessions(Predicate<Space> condition) {

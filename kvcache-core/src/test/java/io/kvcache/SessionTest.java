@@ -600,4 +600,19 @@ final class SessionTest {
             cache.verify();
         }
     }
+
+    @Test
+    void shouldGiveWayToTheSequenceThatItWasStoredFrom() {
+        KvCache cache = caches.of(LAYOUT, 2);
+        Namespace namespace = cache.namespace("a");
+        try (Sequence sequence = namespace.open(prompt(1, 1))) {
+            extend(sequence, 1, 2, 3, 4, 5);
+            assertTrue(namespace.put("checkpoint", sequence, Retention.DEFAULT));
+            assertTrue(sequence.tryReserve(1), "there is no room for a copy of the last block");
+            assertEquals(List.of(), namespace.keys());
+            extend(sequence, 6);
+            assertRows(sequence);
+        }
+        assertEquals(1, namespace.stats().traffic().droppedSessions());
+    }
 }

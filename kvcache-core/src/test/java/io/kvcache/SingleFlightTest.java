@@ -247,6 +247,28 @@ final class SingleFlightTest {
     }
 
     @Test
+    void shouldLeadWhoFindsThatABlockHasExpired() {
+        long[] nanos = {0};
+        KvCache cache = caches.add(KvCache.builder(LAYOUT)
+                .maximumBytes(20 * LAYOUT.blockBytes())
+                .clock(() -> nanos[0])
+                .build());
+        Namespace namespace = cache.namespace(
+                "a", NamespaceOptions.DEFAULT.withRetention(Retention.DEFAULT.withTtl(Duration.ofSeconds(1))));
+        int[] prompt = prompt(1, 3);
+        try (Sequence first = namespace.open(prompt)) {
+            next(first, prompt, 13);
+        }
+        nanos[0] = Duration.ofSeconds(2).toNanos();
+        try (Sequence leader = namespace.open(prompt);
+                Sequence follower = namespace.open(prompt)) {
+            assertEquals(MissReason.EXPIRED, leader.missReason());
+            assertFalse(leader.isFollowing());
+            assertTrue(follower.isFollowing());
+        }
+    }
+
+    @Test
     void shouldNotAdoptWhileSlotsAreReserved() {
         Namespace namespace = caches.of(LAYOUT, 20).namespace("a");
         try (Sequence sequence = namespace.open(prompt(1, 3))) {
