@@ -62,6 +62,9 @@ final class SingleFlight {
      * @return whether it follows
      */
     boolean await(Waiter waiter, PrefixWalk walk) {
+        if (waiter.claim.flight != null) {
+            return true; // somebody else has found out already
+        }
         Flight flight = locate(waiter.claim, waiter.partition, waiter.prompt, waiter.options, walk);
         if (flight != null) {
             flight.add(waiter.claim);
