@@ -27,6 +27,7 @@ final class Partition {
     int pinnedBlocks;
     int publishedBlocks;
     int yieldingBlocks;
+    int overwrittenBlocks; // nobody holds them any more; free once they are overwritten
     int sessions;
 
     final TrafficCounters traffic = new TrafficCounters();
@@ -84,7 +85,7 @@ final class Partition {
 
     NamespaceStats stats() {
         return new NamespaceStats(
-                blocks - unreferencedBlocks,
+                blocks - unreferencedBlocks - overwrittenBlocks,
                 publishedBlocks - unreferencedBlocks,
                 unreferencedBlocks,
                 pinnedBlocks,

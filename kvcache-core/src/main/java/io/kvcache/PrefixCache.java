@@ -560,6 +560,7 @@ final class PrefixCache {
         if (toOverwrite.get(block)) {
             toOverwrite.clear(block);
             overwriteNow.pushInt(block);
+            ledger.owner(block).overwrittenBlocks++;
             erasedReady = true;
         } else {
             ledger.free(block);
@@ -730,6 +731,7 @@ final class PrefixCache {
 
     /** Frees a block that was {@link #takeErased taken} and is overwritten now. */
     void freeErased(int block) {
+        ledger.owner(block).overwrittenBlocks--;
         ledger.free(block);
         ledger.forgetOwner(block);
     }

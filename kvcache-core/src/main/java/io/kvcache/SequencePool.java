@@ -621,17 +621,19 @@ final class SequencePool {
             Traffic traffic = Traffic.NONE;
             int published = 0;
             int pinned = 0;
+            int overwritten = 0;
             for (Partition partition : prefixes.ledger().partitions()) {
                 traffic = traffic.plus(partition.traffic.snapshot());
                 published += partition.publishedBlocks;
                 pinned += partition.pinnedBlocks;
+                overwritten += partition.overwrittenBlocks;
             }
             int cached = prefixes.ledger().unreferencedBlocks();
             return new CacheStats(
                     openSequences,
                     admission.waiting(),
                     sessions.size(),
-                    blocks.used() - cached,
+                    blocks.used() - cached - overwritten,
                     published - cached,
                     cached,
                     pinned,

@@ -136,11 +136,11 @@ public final class SessionLincheckTest {
 
     @Test
     void shouldAnswerAsInSomeOrderWhateverTheInterleaving() {
-        check(new ModelCheckingOptions().iterations(25).invocationsPerIteration(150));
+        check(new ModelCheckingOptions().iterations(10).invocationsPerIteration(60));
     }
 
     @Test
     void shouldAnswerAsInSomeOrderUnderStress() {
-        check(new StressOptions().iterations(25).invocationsPerIteration(400));
+        check(new StressOptions().iterations(15).invocationsPerIteration(200));
     }
 }
