@@ -210,9 +210,7 @@ final class SingleFlight {
             return 0;
         }
         int gained = prefixes.adopt(table, claim.tokens(), claim.offset(), claim.tokensEnd() - 1);
-        if (gained > 0) {
-            resume(table);
-        }
+        resume(table);
         return gained;
     }
 

@@ -681,8 +681,8 @@ final class CacheModel {
                 return new Search(matched, matched, false, true, before - room - 1, false);
             }
             if (isOver(block, into)) {
-                return new Search(
-                        matched, matched, false, false, before - room - (isReclaimable(block) ? 1 : 0), false);
+                boolean gone = into != null;
+                return new Search(matched, matched, gone, false, before - room - (isReclaimable(block) ? 1 : 0), false);
             }
             matched += tokensPerBlock;
             adopt(block, prompt.subList(matched - tokensPerBlock, matched), into);
