@@ -396,11 +396,11 @@ final class WarmupTest {
         CountDownLatch cancelled = new CountDownLatch(1);
         AtomicInteger asked = new AtomicInteger();
         WarmupOptions options = WarmupOptions.DEFAULT.withParallelism(2).withCancellation(() -> {
-            boolean third = asked.incrementAndGet() == 3;
-            if (third) {
+            boolean over = asked.incrementAndGet() >= 3;
+            if (over) {
                 cancelled.countDown();
             }
-            return third;
+            return over;
         });
         Prefill prefill = (sequence, prompt) -> {
             if (prompt[0] == 0) {
