@@ -11,7 +11,7 @@ final class RemovedBlocks {
     private static final int CAUSE_BITS = 2;
     private static final RemovalCause[] CAUSES = RemovalCause.values();
     private static final int FEWEST = 1 << 10;
-    private static final int MOST = 1 << 20;
+    private static final int MOST = 1 << 16; // what fits near the processor: it is looked up for every block published
 
     private final GhostTable ghosts;
 
@@ -24,8 +24,8 @@ final class RemovedBlocks {
         ghosts = new GhostTable(Math.clamp(maximumBlocks, FEWEST, MOST));
     }
 
+    /** Remembers a block that leaves; it was {@link #takeEvicted taken} when it was published. */
     void add(long fingerprint, RemovalCause cause, long now) {
-        ghosts.take(fingerprint);
         ghosts.put(fingerprint, now << CAUSE_BITS | cause.ordinal());
     }
 
