@@ -158,12 +158,22 @@ final class SingleFlight {
         for (Claim claim = flight.first(); claim != null; claim = flight.first()) {
             flight.remove(claim);
             if (claim.table != null) {
-                join(claim, prefixes.advance(claim, claim.table.root().partition));
+                moveOn(claim.table);
             } else if (claim.waiter != null) {
                 moveOn(claim.waiter);
             }
         }
         flights.give(flight);
+    }
+
+    /** A table that has published the block itself goes on from there: it knows its own blocks. */
+    private void moveOn(BlockTable table) {
+        Claim claim = table.claim;
+        if (table.published() * tokensPerBlock > claim.position()) {
+            resume(table);
+        } else {
+            join(claim, prefixes.advance(claim, table.root().partition));
+        }
     }
 
     private void moveOn(Waiter waiter) {
