@@ -1,16 +1,10 @@
 package io.kvcache.demo;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvcache.KvCache;
 import io.kvcache.KvLayout;
-import io.kvcache.KvType;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -18,6 +12,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -32,11 +27,8 @@ final class RunCommand implements Callable<Integer> {
     @Spec
     private @Nullable CommandSpec spec;
 
-    @Option(
-            names = "--model",
-            paramLabel = "F.gguf",
-            description = "Llama-type model (default: the small shipped one).")
-    private @Nullable Path model;
+    @Mixin
+    private ModelOptions modelOptions = new ModelOptions();
 
     @ArgGroup(multiplicity = "1")
     private PromptOptions prompt = new PromptOptions();
@@ -98,23 +90,6 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--seed", paramLabel = "S", defaultValue = "0", description = "Of the choice" + DEFAULT_BEHIND)
     private long seed;
 
-    @Option(names = "--kv-type", paramLabel = "TYPE", defaultValue = "f16", description = "f32 or f16" + DEFAULT_BEHIND)
-    private KvType kvType = KvType.F16;
-
-    @Option(
-            names = "--tokens-per-block",
-            paramLabel = "N",
-            defaultValue = "16",
-            description = "Tokens that a block of the cache holds" + DEFAULT_BEHIND)
-    private int tokensPerBlock;
-
-    @Option(
-            names = "--prefill-chunk",
-            paramLabel = "N",
-            defaultValue = "128",
-            description = "Prompt tokens computed at once" + DEFAULT_BEHIND)
-    private int prefillChunk;
-
     @Option(
             names = "--cache-bytes",
             paramLabel = "SIZE",
@@ -138,24 +113,19 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
-        if (prefillChunk < 1) {
-            throw new IllegalArgumentException("must be positive: prefillChunk=" + prefillChunk);
-        }
         if (repeat < 1) {
             throw new IllegalArgumentException("must be positive: repeat=" + repeat);
         }
-        try (GgufFile file = model == null ? ShippedModel.open() : GgufFile.open(model)) {
-            LlamaShape shape = LlamaShape.of(file.metadata());
+        try (GgufFile file = modelOptions.open()) {
+            KvLayout layout = modelOptions.layout(LlamaShape.of(file.metadata()));
             Tokenizer tokenizer = new Tokenizer(file.metadata());
             SamplingOptions sampling = new SamplingOptions(temperature, topK, topP, seed);
             List<GenerationRequest> requests = prompts(tokenizer).stream()
                     .map(tokens -> new GenerationRequest(tokens, maxTokens, sampling, ignoreEndOfSequence))
                     .toList();
-            KvLayout layout = shape.kvLayout(kvType, tokensPerBlock);
-            int maximumRows = Math.min(prefillChunk, Math.min(longest(requests), shape.contextTokens()));
             try (KvCache cache =
                             KvCache.builder(layout).maximumBytes(cacheBytes).build();
-                    Llama llama = new Llama(file, layout, maximumRows)) {
+                    Llama llama = modelOptions.load(file, layout, longest(requests))) {
                 Decoder decoder = new Decoder(llama, tokenizer, cache, System::nanoTime);
                 for (int round = 0; round < repeat; round++) {
                     requests.forEach(request -> run(decoder, request, out));
@@ -186,10 +156,12 @@ final class RunCommand implements Callable<Integer> {
             return List.of(prompt.tokens);
         }
         if (prompt.lines == null) {
-            String text = prompt.text != null ? prompt.text : read(Objects.requireNonNull(prompt.file));
+            String text = prompt.text != null
+                    ? prompt.text
+                    : TextFile.read("promptFile", Objects.requireNonNull(prompt.file));
             return List.of(tokenizer.encode(text));
         }
-        List<int[]> prompts = read(prompt.lines)
+        List<int[]> prompts = TextFile.read("promptFile", prompt.lines)
                 .lines()
                 .filter(line -> !line.isBlank())
                 .map(tokenizer::encode)
@@ -207,28 +179,11 @@ final class RunCommand implements Callable<Integer> {
                 .orElseThrow();
     }
 
-    private static String read(Path file) {
-        try {
-            return Files.readString(file);
-        } catch (NoSuchFileException e) {
-            throw new IllegalArgumentException("file does not exist: promptFile=" + file, e);
-        } catch (CharacterCodingException e) {
-            throw new IllegalArgumentException("file is not UTF-8: promptFile=" + file, e);
-        } catch (IOException e) {
-            throw new IllegalArgumentException("file cannot be read: promptFile=" + file + " cause=" + e, e);
-        }
-    }
-
     private String toJson(Generation generation) {
-        ObjectMapper mapper = new ObjectMapper();
-        ObjectNode fields = mapper.valueToTree(generation);
+        ObjectNode fields = new ObjectMapper().valueToTree(generation);
         if (!stats) {
             fields.remove("stats");
         }
-        try {
-            return mapper.writeValueAsString(fields);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("cannot write as JSON: " + generation, e);
-        }
+        return JsonLine.of(fields);
     }
 }

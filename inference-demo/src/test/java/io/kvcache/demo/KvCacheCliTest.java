@@ -1,14 +1,15 @@
 package io.kvcache.demo;
 
+import static io.kvcache.demo.CliResult.assertOneLine;
+import static io.kvcache.demo.CliResult.call;
+import static io.kvcache.demo.CliResult.callJson;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.kvcache.KvType;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -27,32 +28,13 @@ final class KvCacheCliTest {
     @TempDir
     private Path directory = Path.of("");
 
-    private record Result(int exitCode, String out, String err) {}
-
-    private static Result call(String... arguments) {
-        StringWriter out = new StringWriter();
-        StringWriter err = new StringWriter();
-        int exitCode = KvCacheCli.execute(new PrintWriter(out), new PrintWriter(err), arguments);
-        return new Result(exitCode, out.toString(), err.toString());
-    }
-
-    private static JsonNode callJson(String... arguments) throws JsonProcessingException {
-        String[] all = Arrays.copyOf(arguments, arguments.length + 1);
-        all[arguments.length] = "--json";
-        Result result = call(all);
-        assertEquals("", result.err);
-        assertEquals(0, result.exitCode);
-        assertEquals(1, result.out.lines().count());
-        return new ObjectMapper().readTree(result.out);
-    }
-
     @Test
     void shouldStreamTextAndThenPrintOneSummaryLine() {
-        Result result = call("run", "--prompt", "In the beginning", "--max-tokens", "32");
-        assertEquals("", result.err);
-        assertEquals(0, result.exitCode);
-        assertTrue(result.out.startsWith(GOLDEN_START), result.out);
-        String summary = result.out.lines().toList().getLast();
+        CliResult result = call("run", "--prompt", "In the beginning", "--max-tokens", "32");
+        assertEquals("", result.err());
+        assertEquals(0, result.exitCode());
+        assertTrue(result.out().startsWith(GOLDEN_START), result.out());
+        String summary = result.out().lines().toList().getLast();
         assertTrue(
                 summary.matches(
                         "\\[8 prompt tokens, 0 cached; first token after [\\d.]+ ms; 32 tokens at [\\d.]+ tokens/s;"
@@ -83,7 +65,7 @@ final class KvCacheCliTest {
         Path file = Files.writeString(
                 directory.resolve("prompts.txt"),
                 "In the beginning God created the heaven and the earth\n\nIn the beginning God created the light\n");
-        Result result = call(
+        CliResult result = call(
                 "run",
                 "--prompts",
                 file.toString(),
@@ -94,14 +76,14 @@ final class KvCacheCliTest {
                 "--json",
                 "--tokens-per-block",
                 "4");
-        assertEquals("", result.err);
+        assertEquals("", result.err());
         List<JsonNode> runs = new ArrayList<>();
-        for (String line : result.out.lines().toList()) {
+        for (String line : result.out().lines().toList()) {
             runs.add(new ObjectMapper().readTree(line));
         }
         assertEquals(4, runs.size());
         assertEquals(0, runs.get(0).get("cachedTokens").intValue());
-        assertTrue(runs.get(1).get("cachedTokens").intValue() > 4, result.out);
+        assertTrue(runs.get(1).get("cachedTokens").intValue() > 4, result.out());
         for (int i = 0; i < 2; i++) {
             int promptTokens = runs.get(i).get("promptTokens").intValue();
             assertEquals(promptTokens - 1, runs.get(i + 2).get("cachedTokens").intValue());
@@ -117,10 +99,10 @@ final class KvCacheCliTest {
         String[] call = {
             "run", "--prompt", "In the beginning", "--max-tokens", "4", "--repeat", "2", "--tokens-per-block", "4"
         };
-        Result result = call(with(call, "--stats"));
-        assertEquals("", result.err);
-        List<String> lines = result.out.lines().toList();
-        assertEquals(14, lines.size(), result.out);
+        CliResult result = call(with(call, "--stats"));
+        assertEquals("", result.err());
+        List<String> lines = result.out().lines().toList();
+        assertEquals(14, lines.size(), result.out());
         assertLines(
                 lines.subList(2, 7),
                 "[prompt: 8 tokens = 0 hit in memory + 7 missed (never seen, from token 0 on) + 1 always computed]",
@@ -137,7 +119,7 @@ final class KvCacheCliTest {
                 "[waits: 0 for 0.0 s in all, 0 to the deadline; refused reserves: 0]",
                 "[all runs: 7 of 16 prompt tokens hit (43.8%); 2 published; removed: 0 for room, 0 expired, 0 erased;"
                         + " 0 computed again after 0.0 s in all]");
-        assertEquals(4, call(call).out.lines().count());
+        assertEquals(4, call(call).out().lines().count());
     }
 
     /** Compares lines with their free blocks left out: how many come at once is the cache's affair. */
@@ -160,10 +142,11 @@ final class KvCacheCliTest {
             "run", "--repeat", "2", "--max-tokens", "16", "--tokens-per-block", "4", "--json", "--prompts", "" + file
         };
         String[] withRoomForOne = {"--cache-bytes", "50KiB", "--stats"}; // 10 blocks
-        Result result = call(Stream.of(call, withRoomForOne).flatMap(Stream::of).toArray(String[]::new));
-        assertEquals("", result.err);
+        CliResult result =
+                call(Stream.of(call, withRoomForOne).flatMap(Stream::of).toArray(String[]::new));
+        assertEquals("", result.err());
         List<String> reasons = new ArrayList<>();
-        for (String line : result.out.lines().toList()) {
+        for (String line : result.out().lines().toList()) {
             JsonNode run = new ObjectMapper().readTree(line);
             assertExplainsThePrompt(run);
             reasons.add(run.get("stats").get("missReason").textValue());
@@ -171,7 +154,7 @@ final class KvCacheCliTest {
         // The third prompt shares the token that begins a text.
         assertEquals(List.of("NEVER_SEEN", "DIVERGED", "DIVERGED", "EVICTED"), reasons.subList(0, 4));
         JsonNode last = new ObjectMapper()
-                .readTree(result.out.lines().toList().getLast())
+                .readTree(result.out().lines().toList().getLast())
                 .get("stats");
         assertEquals(
                 List.of("missReason", "missedAt", "run", "total", "blocks"),
@@ -273,21 +256,13 @@ final class KvCacheCliTest {
 
     @Test
     void shouldListItsCommands() {
-        Result result = call("--help");
-        assertEquals(0, result.exitCode);
-        assertTrue(result.out.contains("run"), result.out);
-        assertEquals(2, call().exitCode);
+        CliResult result = call("--help");
+        assertEquals(0, result.exitCode());
+        assertTrue(result.out().contains("run"), result.out());
+        assertEquals(2, call().exitCode());
     }
 
     // ---- bad input: one line, non-zero ----
-
-    private static void assertOneLine(int exitCode, String pattern, String... arguments) {
-        Result result = call(arguments);
-        assertEquals("", result.out);
-        assertEquals(1, result.err.lines().count(), result.err);
-        assertTrue(result.err.strip().matches(pattern), result.err);
-        assertEquals(exitCode, result.exitCode);
-    }
 
     @Test
     void shouldRefuseUnknownAndMissingOptions() {
@@ -296,7 +271,14 @@ final class KvCacheCliTest {
         assertOneLine(2, "Unmatched argument at index 0: 'walk'.*\\(see kvcache --help\\)", "walk");
         assertOneLine(2, ".*--prompt.*--prompt-file.*--tokens.*", "run");
         assertOneLine(2, ".*mutually exclusive.*", "run", "--prompt", "a", "--tokens", "1");
-        assertOneLine(2, ".*--kv-type.*q4.*", "run", "--prompt", "a", "--kv-type", "q4");
+        assertOneLine(
+                2,
+                ".*'--kv-type': expected one of \\Q" + List.of(KvType.values()) + "\\E .*'q4'.*",
+                "run",
+                "--prompt",
+                "a",
+                "--kv-type",
+                "q4");
         assertOneLine(2, ".*'12parsecs' is not a size.*", "run", "--prompt", "a", "--cache-bytes", "12parsecs");
         assertOneLine(2, ".*'0' is not a size.*", "run", "--prompt", "a", "--cache-bytes", "0");
         assertOneLine(2, ".*--tokens.*'x'.*", "run", "--tokens", "1,x");
