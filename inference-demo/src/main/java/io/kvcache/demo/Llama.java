@@ -134,6 +134,13 @@ public final class Llama implements AutoCloseable {
         rowsComputed = rows;
     }
 
+    /** Checks that all ids are in the vocabulary, as {@link #forward} does with those that it computes. */
+    void checkTokens(int[] tokens) {
+        for (int token : tokens) {
+            checkToken(token);
+        }
+    }
+
     private int checkToken(int token) {
         if (token < 0 || token >= vocabularySize) {
             throw new IllegalArgumentException(
@@ -181,6 +188,16 @@ public final class Llama implements AutoCloseable {
     public void logits(float[] logits) {
         outputNorm.applyToRow(stream, (rowsComputed - 1) * shape.width(), normed, 0);
         output.apply(normed, 1, logits);
+    }
+
+    /**
+     * Computes what each token of the last {@link #forward} predicts, in one product.
+     *
+     * @param logits [rows][vocabulary] at least, for the rows of that call; overwritten
+     */
+    public void allLogits(float[] logits) {
+        outputNorm.apply(stream, rowsComputed, normed);
+        output.apply(normed, rowsComputed, logits);
     }
 
     /** Frees the weights. */

@@ -7,8 +7,11 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
 import java.net.URL;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Objects;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
@@ -26,6 +29,9 @@ final class DemoResources {
     /** What the trained model gives, computed by a decoder in Python. */
     static final String TRAINED_REFERENCE = "golden.json";
 
+    /** The perplexity slice of that reference, as the command line takes it. */
+    static final String GOLDEN_SLICE = "golden-slice.txt";
+
     /** What the model of random weights gives, computed by llama.cpp. */
     static final String RANDOM_REFERENCE = "tiny-f32w.json";
 
@@ -42,6 +48,18 @@ final class DemoResources {
     static JsonNode json(String name) {
         try (InputStream stream = url(name).openStream()) {
             return new ObjectMapper().readTree(stream);
+        } catch (IOException failure) {
+            throw new UncheckedIOException(failure);
+        }
+    }
+
+    /** The ids of the golden slice: four windows of the shipped model's context length. */
+    static int[] goldenSlice() {
+        try (Stream<String> lines = Files.lines(path(GOLDEN_SLICE))) {
+            return lines.filter(line -> !line.startsWith("#"))
+                    .flatMap(line -> Arrays.stream(line.split(",", -1)))
+                    .mapToInt(Integer::parseInt)
+                    .toArray();
         } catch (IOException failure) {
             throw new UncheckedIOException(failure);
         }
