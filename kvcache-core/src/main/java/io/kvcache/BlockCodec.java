@@ -1,6 +1,5 @@
 package io.kvcache;
 
-import io.kvcache.KvLayout.Matrix;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -14,12 +13,10 @@ final class BlockCodec {
     // Arrays and segments have loops of their own: wrapping an array as a segment costs an object a call, which the JIT
     // does not remove (docs/adr/0003).
     private final KvLayout layout;
-    private final KvType type;
     private final BlockMemory memory;
 
     BlockCodec(KvLayout layout, BlockMemory memory) {
         this.layout = layout;
-        this.type = layout.type();
         this.memory = memory;
     }
 
@@ -33,10 +30,10 @@ final class BlockCodec {
             int keysFrom,
             float[] values,
             int valuesFrom) {
-        Matrix key = layout.keys(layer);
-        Matrix value = layout.values(layer);
-        int keyWidth = key.width();
-        int valueWidth = value.width();
+        BlockMatrix key = layout.keys(layer);
+        BlockMatrix value = layout.values(layer);
+        int keyWidth = key.width;
+        int valueWidth = value.width;
         for (int done = 0; done < rows; ) {
             int index = table.indexOf(position + done);
             int slot = position + done - index * layout.tokensPerBlock();
@@ -45,8 +42,8 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             int keysAt = keysFrom + done * keyWidth;
             int valuesAt = valuesFrom + done * valueWidth;
-            type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
-            type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
+            key.type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
+            value.type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
             done += run;
         }
     }
@@ -61,10 +58,10 @@ final class BlockCodec {
             long keysFrom,
             MemorySegment values,
             long valuesFrom) {
-        Matrix key = layout.keys(layer);
-        Matrix value = layout.values(layer);
-        long keyWidth = key.width();
-        long valueWidth = value.width();
+        BlockMatrix key = layout.keys(layer);
+        BlockMatrix value = layout.values(layer);
+        long keyWidth = key.width;
+        long valueWidth = value.width;
         for (int done = 0; done < rows; ) {
             int index = table.indexOf(position + done);
             int slot = position + done - index * layout.tokensPerBlock();
@@ -73,8 +70,8 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             long keysAt = keysFrom + done * keyWidth * Float.BYTES;
             long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
-            type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
-            type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
+            key.type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
+            value.type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
             done += run;
         }
     }
@@ -89,10 +86,10 @@ final class BlockCodec {
             int keysFrom,
             float[] values,
             int valuesFrom) {
-        Matrix key = layout.keys(layer);
-        Matrix value = layout.values(layer);
-        int keyWidth = key.width();
-        int valueWidth = value.width();
+        BlockMatrix key = layout.keys(layer);
+        BlockMatrix value = layout.values(layer);
+        int keyWidth = key.width;
+        int valueWidth = value.width;
         for (int done = 0; done < rows; ) {
             int index = table.indexOf(position + done);
             int slot = position + done - index * layout.tokensPerBlock();
@@ -101,8 +98,8 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             int keysAt = keysFrom + done * keyWidth;
             int valuesAt = valuesFrom + done * valueWidth;
-            type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
-            type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
+            key.type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
+            value.type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
             done += run;
         }
     }
@@ -117,10 +114,10 @@ final class BlockCodec {
             long keysFrom,
             MemorySegment values,
             long valuesFrom) {
-        Matrix key = layout.keys(layer);
-        Matrix value = layout.values(layer);
-        long keyWidth = key.width();
-        long valueWidth = value.width();
+        BlockMatrix key = layout.keys(layer);
+        BlockMatrix value = layout.values(layer);
+        long keyWidth = key.width;
+        long valueWidth = value.width;
         for (int done = 0; done < rows; ) {
             int index = table.indexOf(position + done);
             int slot = position + done - index * layout.tokensPerBlock();
@@ -129,8 +126,8 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             long keysAt = keysFrom + done * keyWidth * Float.BYTES;
             long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
-            type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
-            type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
+            key.type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
+            value.type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
             done += run;
         }
     }
@@ -140,24 +137,30 @@ final class BlockCodec {
         MemorySegment from = memory.segment(source);
         MemorySegment to = memory.segment(target);
         for (int i = 0; i < 2 * layout.layers(); i++) {
-            Matrix matrix = layout.matrix(i);
-            long bytes = slots * matrix.rowBytes();
+            BlockMatrix matrix = layout.matrix(i);
+            long bytes = slots * matrix.rowBytes;
             MemorySegment.copy(from, offset(source, matrix, 0), to, offset(target, matrix, 0), bytes);
         }
     }
 
     /** The first {@code slots} rows of a matrix, for reading. */
-    MemorySegment view(int block, Matrix matrix, int slots) {
-        return memory.readOnlySegment(block).asSlice(offset(block, matrix, 0), slots * matrix.rowBytes());
+    MemorySegment view(int block, BlockMatrix matrix, int slots) {
+        return memory.readOnlySegment(block).asSlice(offset(block, matrix, 0), slots * matrix.rowBytes);
+    }
+
+    /** The scales of a matrix [kvHeads][tokensPerBlock], for reading. */
+    MemorySegment scales(int block, BlockMatrix matrix) {
+        long bytes = (long) matrix.heads * matrix.tokensPerBlock * Float.BYTES;
+        return memory.readOnlySegment(block).asSlice(memory.offset(block) + matrix.scalesOffset, bytes);
     }
 
     /** One row, writable. */
-    MemorySegment row(int block, Matrix matrix, int slot) {
-        return memory.segment(block).asSlice(offset(block, matrix, slot), matrix.rowBytes());
+    MemorySegment row(int block, BlockMatrix matrix, int slot) {
+        return memory.segment(block).asSlice(offset(block, matrix, slot), matrix.rowBytes);
     }
 
     /** Where a row starts in the block's chunk, in bytes. */
-    long offset(int block, Matrix matrix, int slot) {
-        return memory.offset(block) + matrix.offset(slot);
+    long offset(int block, BlockMatrix matrix, int slot) {
+        return memory.offset(block) + matrix.rowOffset(slot);
     }
 }

@@ -67,7 +67,13 @@ public enum KvType {
                 destination.set(JAVA_FLOAT_UNALIGNED, from + i * Float.BYTES, element);
             }
         }
-    };
+    },
+
+    /** bfloat16, the upper half of binary32: rounds to nearest, ties to even; NaN stays NaN. */
+    BF16(2),
+
+    /** Integers from -127 to 127, times a scale that each head of each token has: a 127th of its greatest magnitude. */
+    INT8(1);
 
     private final int bytes;
 
@@ -84,15 +90,28 @@ public enum KvType {
         return bytes;
     }
 
+    /** Whether an element is a multiple of a scale that its head and token have. */
+    boolean hasScales() {
+        return this == INT8;
+    }
+
     /** Stores {@code count} floats, from an index of {@code source} on, at a byte offset of {@code block}. */
-    abstract void encode(float[] source, int from, int count, MemorySegment block, long offset);
+    void encode(float[] source, int from, int count, MemorySegment block, long offset) {
+        throw new UnsupportedOperationException(name());
+    }
 
     /** Stores {@code count} floats, from a byte of {@code source} on, at a byte offset of {@code block}. */
-    abstract void encode(MemorySegment source, long from, long count, MemorySegment block, long offset);
+    void encode(MemorySegment source, long from, long count, MemorySegment block, long offset) {
+        throw new UnsupportedOperationException(name());
+    }
 
     /** Loads {@code count} elements at a byte offset of {@code block} as floats, from an index of {@code destination} on. */
-    abstract void decode(MemorySegment block, long offset, int count, float[] destination, int from);
+    void decode(MemorySegment block, long offset, int count, float[] destination, int from) {
+        throw new UnsupportedOperationException(name());
+    }
 
     /** Loads {@code count} elements at a byte offset of {@code block} as floats, from a byte of {@code destination} on. */
-    abstract void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from);
+    void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from) {
+        throw new UnsupportedOperationException(name());
+    }
 }

@@ -16,6 +16,7 @@ final class KvLayoutTest {
                 .kvHeads(2)
                 .headSize(32)
                 .type(KvType.F16)
+                .order(BlockOrder.ROWS)
                 .tokensPerBlock(16);
     }
 
@@ -27,6 +28,7 @@ final class KvLayoutTest {
                 .kvHeads(8)
                 .headSize(128)
                 .type(KvType.F16)
+                .order(BlockOrder.ROWS)
                 .tokensPerBlock(32)
                 .build();
         assertEquals(131_072, layout.bytesPerToken());
@@ -47,6 +49,7 @@ final class KvLayoutTest {
                     .kvHeads(1 + random.nextInt(4))
                     .headSizes(1 + random.nextInt(40), 1 + random.nextInt(40))
                     .type(random.nextBoolean() ? KvType.F32 : KvType.F16)
+                    .order(BlockOrder.ROWS)
                     .tokensPerBlock(1 + random.nextInt(20));
             if (random.nextBoolean()) {
                 builder.layer(0, 1 + random.nextInt(5), 1 + random.nextInt(9), 1 + random.nextInt(9));
@@ -63,7 +66,7 @@ final class KvLayoutTest {
             assertEquals(0, layout.valueOffset(layer, 0) % 64);
             for (int slot = 0; slot < layout.tokensPerBlock(); slot++) {
                 int elements = layout.kvHeads(layer) * (layout.keyHeadSize(layer) + layout.valueHeadSize(layer));
-                payload += (long) elements * layout.type().bytes();
+                payload += (long) elements * layout.keyType().bytes();
                 take(taken, layout.keyOffset(layer, slot), layout.keyRowBytes(layer), layout);
                 take(taken, layout.valueOffset(layer, slot), layout.valueRowBytes(layer), layout);
             }
@@ -91,6 +94,7 @@ final class KvLayoutTest {
                 .kvHeads(128)
                 .headSize(256)
                 .type(KvType.F32)
+                .order(BlockOrder.ROWS)
                 .tokensPerBlock(1024)
                 .build();
         assertEquals(128L * 2 * 128 * 256 * 4, layout.bytesPerToken());
@@ -126,14 +130,14 @@ final class KvLayoutTest {
     @Test
     void shouldShowEveryShapeSoThatLayoutsThatDifferReadDifferently() {
         assertEquals(
-                "KvLayout[layers=2 kvHeads=2 keyHeadSize=32 valueHeadSize=32 type=F16 tokensPerBlock=16"
-                        + " bytesPerToken=512 blockBytes=8192]",
+                "KvLayout[layers=2 kvHeads=2 keyHeadSize=32 valueHeadSize=32 keyType=F16 valueType=F16 order=ROWS"
+                        + " tokensPerBlock=16 bytesPerToken=512 blockBytes=8192]",
                 small().build().toString());
         assertEquals(
                 "KvLayout[layers=5 kvHeads=2 keyHeadSize=32 valueHeadSize=32"
                         + " from layer 1 kvHeads=1 keyHeadSize=8 valueHeadSize=4"
                         + " from layer 3 kvHeads=2 keyHeadSize=32 valueHeadSize=32"
-                        + " type=F16 tokensPerBlock=16 bytesPerToken=816 blockBytes=13056]",
+                        + " keyType=F16 valueType=F16 order=ROWS tokensPerBlock=16 bytesPerToken=816 blockBytes=13056]",
                 small().layers(5).layer(1, 1, 8, 4).layer(2, 1, 8, 4).build().toString());
     }
 

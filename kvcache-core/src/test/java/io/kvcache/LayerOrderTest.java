@@ -62,7 +62,9 @@ final class LayerOrderTest {
             Set.of("BlockMemory"),
             Set.of("BlockMemoryException"),
             Set.of("KvLayout"),
-            Set.of("KvType"));
+            Set.of("LayoutChoice"),
+            Set.of("BlockMatrix"),
+            Set.of("BlockOrder", "KvType"));
 
     private static final Pattern CLASS_NAME = Pattern.compile("io/kvcache/(\\w+)");
 
