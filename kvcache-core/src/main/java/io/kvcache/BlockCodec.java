@@ -3,21 +3,26 @@ package io.kvcache;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Reads and writes rows of K and V where a table says that they are, in the order that the layout prescribes. Everything
- * that touches the elements of a block goes through here or through the offsets of {@link KvLayout}, so that an order is one
- * thing to change. Callers check ranges.
+ * Reads and writes rows of K and V where a table says that they are: walks over the blocks, and leaves to {@link MatrixCodec} what
+ * depends on type and order. Everything that touches the elements of a block goes through here or through the offsets of
+ * {@link KvLayout}. Callers check ranges.
  *
- * <p>Thread-safe: it has no state; callers see to it that nobody reads rows while they are written.
+ * <p>Thread-safe: callers see to it that nobody reads rows while they are written.
  */
 final class BlockCodec {
     // Arrays and segments have loops of their own: wrapping an array as a segment costs an object a call, which the JIT
     // does not remove (docs/adr/0003).
     private final KvLayout layout;
     private final BlockMemory memory;
+    private final MatrixCodec keyCodec;
+    private final MatrixCodec valueCodec;
 
     BlockCodec(KvLayout layout, BlockMemory memory) {
         this.layout = layout;
         this.memory = memory;
+        ScratchPool scratches = new ScratchPool(layout);
+        this.keyCodec = MatrixCodec.of(layout.keys(0), scratches);
+        this.valueCodec = MatrixCodec.of(layout.values(0), scratches);
     }
 
     /** Stores the rows of one layer from {@code position} on; sources are floats [rows][width] from an index on. */
@@ -42,8 +47,8 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             int keysAt = keysFrom + done * keyWidth;
             int valuesAt = valuesFrom + done * valueWidth;
-            key.type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
-            value.type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
+            keyCodec.encode(keys, keysAt, run, key, segment, memory.offset(block), slot);
+            valueCodec.encode(values, valuesAt, run, value, segment, memory.offset(block), slot);
             done += run;
         }
     }
@@ -70,8 +75,8 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             long keysAt = keysFrom + done * keyWidth * Float.BYTES;
             long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
-            key.type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
-            value.type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
+            keyCodec.encode(keys, keysAt, run, key, segment, memory.offset(block), slot);
+            valueCodec.encode(values, valuesAt, run, value, segment, memory.offset(block), slot);
             done += run;
         }
     }
@@ -98,8 +103,8 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             int keysAt = keysFrom + done * keyWidth;
             int valuesAt = valuesFrom + done * valueWidth;
-            key.type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
-            value.type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
+            keyCodec.decode(key, segment, memory.offset(block), slot, run, keys, keysAt);
+            valueCodec.decode(value, segment, memory.offset(block), slot, run, values, valuesAt);
             done += run;
         }
     }
@@ -126,21 +131,44 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             long keysAt = keysFrom + done * keyWidth * Float.BYTES;
             long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
-            key.type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
-            value.type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
+            keyCodec.decode(key, segment, memory.offset(block), slot, run, keys, keysAt);
+            valueCodec.decode(value, segment, memory.offset(block), slot, run, values, valuesAt);
             done += run;
         }
     }
 
-    /** Copies the first {@code slots} tokens of a block, all layers, as they are stored. */
+    /** Copies the first {@code slots} tokens of a block, all layers, as they are stored: elements and scales. */
     void copy(int source, int target, int slots) {
-        MemorySegment from = memory.segment(source);
-        MemorySegment to = memory.segment(target);
         for (int i = 0; i < 2 * layout.layers(); i++) {
             BlockMatrix matrix = layout.matrix(i);
-            long bytes = slots * matrix.rowBytes;
-            MemorySegment.copy(from, offset(source, matrix, 0), to, offset(target, matrix, 0), bytes);
+            if (matrix.order == BlockOrder.ROWS) {
+                copy(source, target, matrix.offset, slots * matrix.rowBytes);
+            } else {
+                copyTiles(source, target, matrix, slots);
+            }
+            if (matrix.type.hasScales()) {
+                for (int head = 0; head < matrix.heads; head++) {
+                    copy(source, target, matrix.scaleOffset(head, 0), (long) slots * Float.BYTES);
+                }
+            }
         }
+    }
+
+    /** Copies whole tiles: tokens beyond the last one that counts come along, and are written before they are read. */
+    private void copyTiles(int source, int target, BlockMatrix matrix, int slots) {
+        long bytes = Math.ceilDiv(slots, BlockMatrix.TILE_TOKENS) * matrix.tileBytes;
+        for (int head = 0; head < matrix.heads; head++) {
+            copy(source, target, matrix.tileOffset(head, 0), bytes);
+        }
+    }
+
+    private void copy(int source, int target, long offset, long bytes) {
+        MemorySegment.copy(
+                memory.segment(source),
+                memory.offset(source) + offset,
+                memory.segment(target),
+                memory.offset(target) + offset,
+                bytes);
     }
 
     /** The first {@code slots} rows of a matrix, for reading. */

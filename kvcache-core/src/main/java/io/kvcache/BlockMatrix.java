@@ -26,7 +26,7 @@ final class BlockMatrix {
     final int heads;
     final int headSize;
     final int tokensPerBlock;
-    private final boolean lined; // in tiles: keys, a word of 16 tokens side by side; otherwise values
+    final boolean keys; // or values
 
     /** Elements of a row. */
     final int width;
@@ -57,7 +57,7 @@ final class BlockMatrix {
     BlockMatrix(KvType type, BlockOrder order, boolean keys, int heads, int headSize, int tokensPerBlock, long offset) {
         this.type = type;
         this.order = order;
-        this.lined = keys;
+        this.keys = keys;
         this.heads = heads;
         this.headSize = headSize;
         this.tokensPerBlock = tokensPerBlock;
@@ -76,7 +76,7 @@ final class BlockMatrix {
 
     /** Kernels load whole lines of values. Behind the last line that is not whole they read, and do not use, spare bytes. */
     private int spareBytes() {
-        return lined || words % LINE_WORDS == 0 ? 0 : LINE_BYTES;
+        return keys || words % LINE_WORDS == 0 ? 0 : LINE_BYTES;
     }
 
     private long scaleBytes() {
@@ -124,10 +124,14 @@ final class BlockMatrix {
 
     /** Where a word of a token lies in its tile. */
     private long wordOffset(int word, int token) {
-        if (lined) {
+        if (keys) {
             return (long) word * LINE_BYTES + (long) token * WORD_BYTES;
         }
-        int chunk = word / LINE_WORDS;
-        return (long) chunk * CHUNK_BYTES + ((long) token * chunkWords(chunk) + word % LINE_WORDS) * WORD_BYTES;
+        return lineOffset(word / LINE_WORDS, token) + (long) (word % LINE_WORDS) * WORD_BYTES;
+    }
+
+    /** Where the words that a token has in a chunk of values start, in its tile. */
+    long lineOffset(int chunk, int token) {
+        return (long) chunk * CHUNK_BYTES + (long) token * chunkWords(chunk) * WORD_BYTES;
     }
 }
