@@ -15,17 +15,25 @@ final class Bf16Codec extends ElementCodec {
     @Override
     void encode(float[] source, int from, CodecScratch scratch, int token) {
         scratch.floatsToBits(source, from);
-        round(scratch.bits, scratch.shorts, scratch.elements());
+        round(scratch.bits, scratch.elements());
+        narrow(scratch.bits, scratch.shorts, scratch.elements());
         scratch.storeEncoded(scratch.shorts, JAVA_SHORT, token);
     }
 
-    /** Without branches, so that it vectorises. */
-    private static void round(int[] bits, short[] upper, int elements) {
+    // Two loops: the JIT vectorises neither shifts that end in a short, nor what has branches.
+
+    private static void round(int[] bits, int elements) {
         for (int i = 0; i < elements; i++) {
             int exact = bits[i];
             int rounded = (exact + 0x7fff + ((exact >>> 16) & 1)) >>> 16;
             int nan = (INFINITY - (exact & MAGNITUDE)) >> 31; // all ones, or none
-            upper[i] = (short) ((rounded & ~nan) | (((exact >>> 16) | QUIET) & nan));
+            bits[i] = (rounded & ~nan) | (((exact >>> 16) | QUIET) & nan);
+        }
+    }
+
+    private static void narrow(int[] bits, short[] upper, int elements) {
+        for (int i = 0; i < elements; i++) {
+            upper[i] = (short) bits[i];
         }
     }
 

@@ -13,7 +13,7 @@ final class Int8Codec extends ElementCodec {
     private static final int MAGNITUDE = 0x7fff_ffff;
     private static final int GREATEST = 127;
 
-    /** Added to a small float it rounds it to an integer, ties to even, and leaves that in the lowest bits: 1.5 x 2^23. */
+    /** Added to a small float and taken away again, it leaves an integer, rounded with ties to even: 1.5 x 2^23. */
     private static final float ROUNDER = 0x1.8p23f;
 
     @Override
@@ -26,13 +26,11 @@ final class Int8Codec extends ElementCodec {
             float scale = scale(Float.intBitsToFloat(greatestMagnitude(scratch.bits, at, headSize)));
             scratch.scales[token * heads + head] = scale;
             if (scale > 0) {
-                round(source, from + at, scale, scratch.floats, at, headSize);
+                quantise(source, from + at, scale, scratch.bytes, at, headSize);
             } else { // zero, or NaN
-                Arrays.fill(scratch.floats, at, at + headSize, ROUNDER);
+                Arrays.fill(scratch.bytes, at, at + headSize, (byte) 0);
             }
         }
-        scratch.floatsToBits(scratch.floats, 0);
-        narrow(scratch.bits, scratch.bytes, heads * headSize);
         scratch.storeEncoded(scratch.bytes, JAVA_BYTE, token);
     }
 
@@ -55,15 +53,9 @@ final class Int8Codec extends ElementCodec {
         return (double) scale * GREATEST < greatest && scale < Float.MIN_NORMAL ? Math.nextUp(scale) : scale;
     }
 
-    private static void round(float[] source, int from, float scale, float[] rounded, int to, int count) {
+    private static void quantise(float[] source, int from, float scale, byte[] bytes, int to, int count) {
         for (int i = 0; i < count; i++) {
-            rounded[to + i] = source[from + i] / scale + ROUNDER;
-        }
-    }
-
-    private static void narrow(int[] bits, byte[] bytes, int count) {
-        for (int i = 0; i < count; i++) {
-            bytes[i] = (byte) bits[i];
+            bytes[to + i] = (byte) (source[from + i] / scale + ROUNDER - ROUNDER);
         }
     }
 
