@@ -177,6 +177,10 @@ final class StorageTest {
                         assertEquals(stored.raw()[i], raw);
                     }
                 }
+                for (int i = size * type.bytes(); tiles && i < words * 4; i++) {
+                    long tile = start + ((long) head * tokens + slot - slot % 16) * words * 4;
+                    assertEquals(0, memory.get(JAVA_BYTE, block + tile + inTile(key, words, slot % 16, i)));
+                }
                 if (type == KvType.INT8) {
                     long at = scales + ((long) head * tokens + slot) * 4;
                     assertEquals(stored.scale(), memory.get(JAVA_FLOAT, block + at));
