@@ -47,8 +47,11 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             int keysAt = keysFrom + done * keyWidth;
             int valuesAt = valuesFrom + done * valueWidth;
-            keyCodec.encode(keys, keysAt, run, key, segment, memory.offset(block), slot);
-            valueCodec.encode(values, valuesAt, run, value, segment, memory.offset(block), slot);
+            boolean keysFinite = keyCodec.encode(keys, keysAt, run, key, segment, memory.offset(block), slot);
+            boolean valuesFinite = valueCodec.encode(values, valuesAt, run, value, segment, memory.offset(block), slot);
+            if (!keysFinite || !valuesFinite) {
+                memory.markNotFinite(block);
+            }
             done += run;
         }
     }
@@ -75,8 +78,11 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             long keysAt = keysFrom + done * keyWidth * Float.BYTES;
             long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
-            keyCodec.encode(keys, keysAt, run, key, segment, memory.offset(block), slot);
-            valueCodec.encode(values, valuesAt, run, value, segment, memory.offset(block), slot);
+            boolean keysFinite = keyCodec.encode(keys, keysAt, run, key, segment, memory.offset(block), slot);
+            boolean valuesFinite = valueCodec.encode(values, valuesAt, run, value, segment, memory.offset(block), slot);
+            if (!keysFinite || !valuesFinite) {
+                memory.markNotFinite(block);
+            }
             done += run;
         }
     }
@@ -137,8 +143,14 @@ final class BlockCodec {
         }
     }
 
-    /** Copies the first {@code slots} tokens of a block, all layers, as they are stored: elements and scales. */
+    /**
+     * Copies the first {@code slots} tokens of a block, all layers, as they are stored: elements and scales. The copy is not finite if
+     * the source is not, in whatever slot.
+     */
     void copy(int source, int target, int slots) {
+        if (!memory.isFinite(source)) {
+            memory.markNotFinite(target);
+        }
         for (int i = 0; i < 2 * layout.layers(); i++) {
             BlockMatrix matrix = layout.matrix(i);
             if (matrix.order == BlockOrder.ROWS) {

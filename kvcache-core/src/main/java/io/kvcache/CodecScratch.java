@@ -3,6 +3,7 @@ package io.kvcache;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -25,6 +26,12 @@ final class CodecScratch {
     /** As many words of 16 tokens as stay in the second-level cache beside what they come from and go to. */
     private static final int WORDS = 16 << 10;
 
+    // Two halves in a word, without their signs. A step more, and an exponent of ones, which is infinity or NaN, flows
+    // over to where the sign was; no other does, and none reaches the other half.
+    private static final int MAGNITUDES = 0x7fff_7fff;
+    private static final int EXPONENT_STEPS = 0x0400_0400;
+    private static final int SIGNS = 0x8000_8000;
+
     /** Encoded elements [tokens][heads][headBytes]. In tiles, heads end on a whole word, with zeros behind the last element. */
     final MemorySegment encoded;
 
@@ -38,7 +45,7 @@ final class CodecScratch {
     final short[] shorts;
     final byte[] bytes;
 
-    /** Words of all tokens [tokens][heads][words], and of a tile of one head, in tiles. */
+    /** Words of all tokens [tokens][heads][words], and of a tile of one head. */
     final int[] words;
 
     final int[] tile;
@@ -149,6 +156,28 @@ final class CodecScratch {
         for (int head = 0; head < heads; head++) {
             MemorySegment.copy(encoded, layout, encodedOffset(token, head), elements, head * headSize, headSize);
         }
+    }
+
+    /** Whether the encoded tokens, which are F16, hold neither infinity nor NaN. Overwrites {@link #words}. */
+    boolean halvesAreFinite(int tokens) {
+        long bytes = tokens * tokenBytes();
+        int count = (int) (bytes / BlockMatrix.WORD_BYTES);
+        // As words, because the JIT is slow with sums and the like over shorts (docs/adr/0007).
+        MemorySegment.copy(encoded, JAVA_INT, 0, words, 0, count);
+        int overflows = overflows(words, count);
+        if (bytes % BlockMatrix.WORD_BYTES != 0) {
+            int last = Short.toUnsignedInt(encoded.get(JAVA_SHORT, bytes - Short.BYTES));
+            overflows |= (last & MAGNITUDES) + EXPONENT_STEPS;
+        }
+        return (overflows & SIGNS) == 0;
+    }
+
+    private static int overflows(int[] words, int count) {
+        int overflows = 0;
+        for (int i = 0; i < count; i++) {
+            overflows |= (words[i] & MAGNITUDES) + EXPONENT_STEPS;
+        }
+        return overflows;
     }
 
     /** Fills {@link #bits} with the bits of one token's floats. */

@@ -27,8 +27,10 @@ final class ConvertingCodec extends MatrixCodec {
     }
 
     @Override
-    void encode(float[] source, int from, int rows, BlockMatrix matrix, MemorySegment segment, long block, int slot) {
+    boolean encode(
+            float[] source, int from, int rows, BlockMatrix matrix, MemorySegment segment, long block, int slot) {
         CodecScratch scratch = scratches.claim();
+        boolean finite = true;
         for (int done = 0; done < rows; ) {
             int tokens = tokens(slot + done, rows - done);
             for (int head = 0; head < matrix.heads; head += scratch.heads()) {
@@ -37,15 +39,17 @@ final class ConvertingCodec extends MatrixCodec {
                 for (int token = 0; token < tokens; token++) {
                     elements.encode(source, at + token * matrix.width, scratch, token);
                 }
+                finite &= elements.isFinite(scratch, tokens);
                 put(scratch, tokens, matrix, segment, block, slot + done);
             }
             done += tokens;
         }
         scratches.release(scratch);
+        return finite;
     }
 
     @Override
-    void encode(
+    boolean encode(
             MemorySegment source,
             long from,
             int rows,
@@ -54,6 +58,7 @@ final class ConvertingCodec extends MatrixCodec {
             long block,
             int slot) {
         CodecScratch scratch = scratches.claim();
+        boolean finite = true;
         long rowBytes = (long) matrix.width * Float.BYTES;
         for (int done = 0; done < rows; ) {
             int tokens = tokens(slot + done, rows - done);
@@ -65,11 +70,13 @@ final class ConvertingCodec extends MatrixCodec {
                     MemorySegment.copy(source, JAVA_FLOAT_UNALIGNED, row, scratch.floats, 0, scratch.elements());
                     elements.encode(scratch.floats, 0, scratch, token);
                 }
+                finite &= elements.isFinite(scratch, tokens);
                 put(scratch, tokens, matrix, segment, block, slot + done);
             }
             done += tokens;
         }
         scratches.release(scratch);
+        return finite;
     }
 
     private void put(

@@ -18,6 +18,11 @@ abstract class ElementCodec {
     /** Encodes [heads][headSize] floats from an index of {@code source} on as a token of the scratch. */
     abstract void encode(float[] source, int from, CodecScratch scratch, int token);
 
+    /** Whether the encoded tokens of the scratch hold neither infinity nor NaN; true for types of which nobody needs to know. */
+    boolean isFinite(CodecScratch scratch, int tokens) {
+        return true;
+    }
+
     /** Decodes a token of the scratch to [heads][headSize] floats from an index of {@code destination} on. */
     abstract void decode(CodecScratch scratch, int token, float[] destination, int to);
 }

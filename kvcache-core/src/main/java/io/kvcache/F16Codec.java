@@ -19,6 +19,11 @@ final class F16Codec extends ElementCodec {
     }
 
     @Override
+    boolean isFinite(CodecScratch scratch, int tokens) {
+        return scratch.halvesAreFinite(tokens);
+    }
+
+    @Override
     void decode(CodecScratch scratch, int token, float[] destination, int to) {
         int elements = scratch.elements();
         short[] halves = scratch.shorts;

@@ -10,7 +10,7 @@ public enum KvType {
     /** IEEE 754 binary32: what was written comes back bit for bit. */
     F32(4),
 
-    /** IEEE 754 binary16: rounds to nearest, ties to even; from 65,520 on infinite; NaN stays NaN. */
+    /** IEEE 754 binary16: rounds to nearest, ties to even; from 65,520 on infinite; NaN stays NaN. See {@link Sequence#isFinite}. */
     F16(2),
 
     /**

@@ -15,12 +15,20 @@ abstract class MatrixCodec {
                 : new ConvertingCodec(ElementCodec.of(matrix.type), ElementPlacement.of(matrix), scratches);
     }
 
-    /** Stores floats [rows][width] from an index on. */
-    abstract void encode(
+    /**
+     * Stores floats [rows][width] from an index on.
+     *
+     * @return false if an element has become an infinity or NaN in F16
+     */
+    abstract boolean encode(
             float[] source, int from, int rows, BlockMatrix matrix, MemorySegment segment, long block, int slot);
 
-    /** Stores floats [rows][width] from a byte on. */
-    abstract void encode(
+    /**
+     * Stores floats [rows][width] from a byte on.
+     *
+     * @return false if an element has become an infinity or NaN in F16
+     */
+    abstract boolean encode(
             MemorySegment source, long from, int rows, BlockMatrix matrix, MemorySegment segment, long block, int slot);
 
     /** Loads floats [rows][width], to an index on. */

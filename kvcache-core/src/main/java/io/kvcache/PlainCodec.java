@@ -11,13 +11,15 @@ import java.lang.foreign.MemorySegment;
  */
 final class PlainCodec extends MatrixCodec {
     @Override
-    void encode(float[] source, int from, int rows, BlockMatrix matrix, MemorySegment segment, long block, int slot) {
+    boolean encode(
+            float[] source, int from, int rows, BlockMatrix matrix, MemorySegment segment, long block, int slot) {
         long at = block + matrix.rowOffset(slot);
         MemorySegment.copy(source, from, segment, JAVA_FLOAT, at, rows * matrix.width);
+        return true;
     }
 
     @Override
-    void encode(
+    boolean encode(
             MemorySegment source,
             long from,
             int rows,
@@ -26,6 +28,7 @@ final class PlainCodec extends MatrixCodec {
             long block,
             int slot) {
         MemorySegment.copy(source, from, segment, block + matrix.rowOffset(slot), rows * matrix.rowBytes);
+        return true;
     }
 
     @Override

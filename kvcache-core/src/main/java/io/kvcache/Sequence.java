@@ -229,7 +229,8 @@ public final class Sequence implements AutoCloseable {
 
     /**
      * Returns the place of a reserved position's key, to be written in the layout's type by the caller, for engines that
-     * rotate keys in place. Do not write through it once the position is committed.
+     * rotate keys in place. Do not write through it once the position is committed. F16 written through it must be finite:
+     * {@link #isFinite} does not look at it. Elements that may not be go through {@link #write}.
      *
      * @param layer from 0
      * @param position a reserved position
@@ -244,7 +245,8 @@ public final class Sequence implements AutoCloseable {
     }
 
     /**
-     * Returns the place of a reserved position's value; see {@link #keyRow}.
+     * Returns the place of a reserved position's value, to be written under the same rules as {@link #keyRow}: no infinity or NaN
+     * in F16.
      *
      * @param layer from 0
      * @param position a reserved position
@@ -388,6 +390,23 @@ public final class Sequence implements AutoCloseable {
      */
     public long blockOffset(int block) {
         return pool.memory.offset(checkBlock(block).block(block));
+    }
+
+    /**
+     * Returns whether a block holds neither infinity nor NaN in F16, so that kernels may use faster arithmetic there.
+     *
+     * <p>False if any key or value that was written to the block as F16, in any layer, is infinite or NaN, or became infinite because
+     * it was beyond the range of F16; also if it was truncated or overwritten since, or was in the block that this one
+     * is a copy of, whether its token was copied or not. True where neither keys nor values are F16.
+     *
+     * <p>Elements written in place, through {@link #keyRow} or {@link #valueRow}, are not looked at: whoever writes there keeps them
+     * finite, or calls {@link #write}. Slots that were not written may hold anything.
+     *
+     * @param block index in this sequence
+     * @return whether its elements are finite, as far as they are F16
+     */
+    public boolean isFinite(int block) {
+        return pool.memory.isFinite(checkBlock(block).block(block));
     }
 
     /**
