@@ -1,26 +1,28 @@
 package io.kvcache;
 
-import io.kvcache.KvLayout.Matrix;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Reads and writes rows of K and V where a table says that they are, in the order that the layout prescribes. Everything
- * that touches the elements of a block goes through here or through the offsets of {@link KvLayout}, so that an order is one
- * thing to change. Callers check ranges.
+ * Reads and writes rows of K and V where a table says that they are: walks over the blocks, and leaves to {@link MatrixCodec} what
+ * depends on type and order. Everything that touches the elements of a block goes through here or through the offsets of
+ * {@link KvLayout}. Callers check ranges.
  *
- * <p>Thread-safe: it has no state; callers see to it that nobody reads rows while they are written.
+ * <p>Thread-safe: callers see to it that nobody reads rows while they are written.
  */
 final class BlockCodec {
     // Arrays and segments have loops of their own: wrapping an array as a segment costs an object a call, which the JIT
     // does not remove (docs/adr/0003).
     private final KvLayout layout;
-    private final KvType type;
     private final BlockMemory memory;
+    private final MatrixCodec keyCodec;
+    private final MatrixCodec valueCodec;
 
     BlockCodec(KvLayout layout, BlockMemory memory) {
         this.layout = layout;
-        this.type = layout.type();
         this.memory = memory;
+        ScratchPool scratches = new ScratchPool(layout);
+        this.keyCodec = MatrixCodec.of(layout.keys(0), scratches);
+        this.valueCodec = MatrixCodec.of(layout.values(0), scratches);
     }
 
     /** Stores the rows of one layer from {@code position} on; sources are floats [rows][width] from an index on. */
@@ -33,10 +35,10 @@ final class BlockCodec {
             int keysFrom,
             float[] values,
             int valuesFrom) {
-        Matrix key = layout.keys(layer);
-        Matrix value = layout.values(layer);
-        int keyWidth = key.width();
-        int valueWidth = value.width();
+        BlockMatrix key = layout.keys(layer);
+        BlockMatrix value = layout.values(layer);
+        int keyWidth = key.width;
+        int valueWidth = value.width;
         for (int done = 0; done < rows; ) {
             int index = table.indexOf(position + done);
             int slot = position + done - index * layout.tokensPerBlock();
@@ -45,8 +47,11 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             int keysAt = keysFrom + done * keyWidth;
             int valuesAt = valuesFrom + done * valueWidth;
-            type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
-            type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
+            boolean keysFinite = keyCodec.encode(keys, keysAt, run, key, segment, memory.offset(block), slot);
+            boolean valuesFinite = valueCodec.encode(values, valuesAt, run, value, segment, memory.offset(block), slot);
+            if (!keysFinite || !valuesFinite) {
+                memory.markNotFinite(block);
+            }
             done += run;
         }
     }
@@ -61,10 +66,10 @@ final class BlockCodec {
             long keysFrom,
             MemorySegment values,
             long valuesFrom) {
-        Matrix key = layout.keys(layer);
-        Matrix value = layout.values(layer);
-        long keyWidth = key.width();
-        long valueWidth = value.width();
+        BlockMatrix key = layout.keys(layer);
+        BlockMatrix value = layout.values(layer);
+        long keyWidth = key.width;
+        long valueWidth = value.width;
         for (int done = 0; done < rows; ) {
             int index = table.indexOf(position + done);
             int slot = position + done - index * layout.tokensPerBlock();
@@ -73,8 +78,11 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             long keysAt = keysFrom + done * keyWidth * Float.BYTES;
             long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
-            type.encode(keys, keysAt, run * keyWidth, segment, offset(block, key, slot));
-            type.encode(values, valuesAt, run * valueWidth, segment, offset(block, value, slot));
+            boolean keysFinite = keyCodec.encode(keys, keysAt, run, key, segment, memory.offset(block), slot);
+            boolean valuesFinite = valueCodec.encode(values, valuesAt, run, value, segment, memory.offset(block), slot);
+            if (!keysFinite || !valuesFinite) {
+                memory.markNotFinite(block);
+            }
             done += run;
         }
     }
@@ -89,10 +97,10 @@ final class BlockCodec {
             int keysFrom,
             float[] values,
             int valuesFrom) {
-        Matrix key = layout.keys(layer);
-        Matrix value = layout.values(layer);
-        int keyWidth = key.width();
-        int valueWidth = value.width();
+        BlockMatrix key = layout.keys(layer);
+        BlockMatrix value = layout.values(layer);
+        int keyWidth = key.width;
+        int valueWidth = value.width;
         for (int done = 0; done < rows; ) {
             int index = table.indexOf(position + done);
             int slot = position + done - index * layout.tokensPerBlock();
@@ -101,8 +109,8 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             int keysAt = keysFrom + done * keyWidth;
             int valuesAt = valuesFrom + done * valueWidth;
-            type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
-            type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
+            keyCodec.decode(key, segment, memory.offset(block), slot, run, keys, keysAt);
+            valueCodec.decode(value, segment, memory.offset(block), slot, run, values, valuesAt);
             done += run;
         }
     }
@@ -117,10 +125,10 @@ final class BlockCodec {
             long keysFrom,
             MemorySegment values,
             long valuesFrom) {
-        Matrix key = layout.keys(layer);
-        Matrix value = layout.values(layer);
-        long keyWidth = key.width();
-        long valueWidth = value.width();
+        BlockMatrix key = layout.keys(layer);
+        BlockMatrix value = layout.values(layer);
+        long keyWidth = key.width;
+        long valueWidth = value.width;
         for (int done = 0; done < rows; ) {
             int index = table.indexOf(position + done);
             int slot = position + done - index * layout.tokensPerBlock();
@@ -129,35 +137,70 @@ final class BlockCodec {
             MemorySegment segment = memory.segment(block);
             long keysAt = keysFrom + done * keyWidth * Float.BYTES;
             long valuesAt = valuesFrom + done * valueWidth * Float.BYTES;
-            type.decode(segment, offset(block, key, slot), run * keyWidth, keys, keysAt);
-            type.decode(segment, offset(block, value, slot), run * valueWidth, values, valuesAt);
+            keyCodec.decode(key, segment, memory.offset(block), slot, run, keys, keysAt);
+            valueCodec.decode(value, segment, memory.offset(block), slot, run, values, valuesAt);
             done += run;
         }
     }
 
-    /** Copies the first {@code slots} tokens of a block, all layers, as they are stored. */
+    /**
+     * Copies the first {@code slots} tokens of a block, all layers, as they are stored: elements and scales. The copy is not finite if
+     * the source is not, in whatever slot.
+     */
     void copy(int source, int target, int slots) {
-        MemorySegment from = memory.segment(source);
-        MemorySegment to = memory.segment(target);
+        if (!memory.isFinite(source)) {
+            memory.markNotFinite(target);
+        }
         for (int i = 0; i < 2 * layout.layers(); i++) {
-            Matrix matrix = layout.matrix(i);
-            long bytes = slots * matrix.rowBytes();
-            MemorySegment.copy(from, offset(source, matrix, 0), to, offset(target, matrix, 0), bytes);
+            BlockMatrix matrix = layout.matrix(i);
+            if (matrix.order == BlockOrder.ROWS) {
+                copy(source, target, matrix.offset, slots * matrix.rowBytes);
+            } else {
+                copyTiles(source, target, matrix, slots);
+            }
+            if (matrix.type.hasScales()) {
+                for (int head = 0; head < matrix.heads; head++) {
+                    copy(source, target, matrix.scaleOffset(head, 0), (long) slots * Float.BYTES);
+                }
+            }
         }
     }
 
+    /** Copies whole tiles: tokens beyond the last one that counts come along, and are written before they are read. */
+    private void copyTiles(int source, int target, BlockMatrix matrix, int slots) {
+        long bytes = Math.ceilDiv(slots, BlockMatrix.TILE_TOKENS) * matrix.tileBytes;
+        for (int head = 0; head < matrix.heads; head++) {
+            copy(source, target, matrix.tileOffset(head, 0), bytes);
+        }
+    }
+
+    private void copy(int source, int target, long offset, long bytes) {
+        MemorySegment.copy(
+                memory.segment(source),
+                memory.offset(source) + offset,
+                memory.segment(target),
+                memory.offset(target) + offset,
+                bytes);
+    }
+
     /** The first {@code slots} rows of a matrix, for reading. */
-    MemorySegment view(int block, Matrix matrix, int slots) {
-        return memory.readOnlySegment(block).asSlice(offset(block, matrix, 0), slots * matrix.rowBytes());
+    MemorySegment view(int block, BlockMatrix matrix, int slots) {
+        return memory.readOnlySegment(block).asSlice(offset(block, matrix, 0), slots * matrix.rowBytes);
+    }
+
+    /** The scales of a matrix [kvHeads][tokensPerBlock], for reading. */
+    MemorySegment scales(int block, BlockMatrix matrix) {
+        long bytes = (long) matrix.heads * matrix.tokensPerBlock * Float.BYTES;
+        return memory.readOnlySegment(block).asSlice(memory.offset(block) + matrix.scalesOffset, bytes);
     }
 
     /** One row, writable. */
-    MemorySegment row(int block, Matrix matrix, int slot) {
-        return memory.segment(block).asSlice(offset(block, matrix, slot), matrix.rowBytes());
+    MemorySegment row(int block, BlockMatrix matrix, int slot) {
+        return memory.segment(block).asSlice(offset(block, matrix, slot), matrix.rowBytes);
     }
 
     /** Where a row starts in the block's chunk, in bytes. */
-    long offset(int block, Matrix matrix, int slot) {
-        return memory.offset(block) + matrix.offset(slot);
+    long offset(int block, BlockMatrix matrix, int slot) {
+        return memory.offset(block) + matrix.rowOffset(slot);
     }
 }

@@ -62,13 +62,13 @@ public final class BlockKey {
 
     /** Adds every property that decides which byte of a block means what. Elements are stored in native byte order. */
     private static void addLayout(KeyDigest digest, KvLayout layout) {
-        digest.text(layout.type().name()).text(ByteOrder.nativeOrder().toString());
+        digest.text(layout.keyType().name()).text(layout.valueType().name());
+        digest.text(layout.order().name()).text(ByteOrder.nativeOrder().toString());
         digest.number(layout.tokensPerBlock()).number(layout.layers()).number(layout.blockBytes());
         for (int layer = 0; layer < layout.layers(); layer++) {
             digest.number(layout.kvHeads(layer));
             digest.number(layout.keyHeadSize(layer)).number(layout.valueHeadSize(layer));
-            digest.number(layout.keyOffset(layer, 0)).number(layout.keyRowBytes(layer));
-            digest.number(layout.valueOffset(layer, 0)).number(layout.valueRowBytes(layer));
+            digest.number(layout.keysOffset(layer)).number(layout.valuesOffset(layer));
         }
     }
 

@@ -2,13 +2,16 @@ package io.kvcache;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 
 /**
- * Off-heap memory of all blocks, in chunks that are allocated when a block in them is first needed.
+ * Off-heap memory of all blocks, in chunks that are allocated when a block in them is first needed; and of each block, whether it
+ * holds finite elements only.
  *
- * <p>Thread-safe: {@link #ensure} locks; the other methods read. Whoever uses a block has got its number after the chunk
- * was published (through the volatile {@link #blocks()}).
+ * <p>Thread-safe: {@link #ensure} locks; the other methods do not. Whoever uses a block has got its number after the chunk
+ * was published (through the volatile {@link #blocks()}). Marks are like the elements they are about: any number of
+ * threads may set one, and who reads or resets it comes after them by means of the callers.
  */
 final class BlockMemory implements AutoCloseable {
     // A chunk is a power of two of blocks, so that a block's number splits into chunk and place by shift and mask:
@@ -38,6 +41,9 @@ final class BlockMemory implements AutoCloseable {
     private final int placeMask;
     private MemorySegment[] chunks = new MemorySegment[0];
     private MemorySegment[] readOnlyChunks = new MemorySegment[0];
+
+    // Chunk by chunk, so that a mark stays where it is when memory grows: whoever sets one does not lock.
+    private boolean[][] notFinite = new boolean[0][]; // [chunk][place]
     private volatile int blocks;
 
     BlockMemory(long blockBytes, long maximumBytes) {
@@ -99,6 +105,21 @@ final class BlockMemory implements AutoCloseable {
         return (block & placeMask) * blockBytes;
     }
 
+    /** Whether nobody has marked a block since it was reset. */
+    boolean isFinite(int block) {
+        return !notFinite[block >>> chunkShift][block & placeMask];
+    }
+
+    /** Says that a block holds an infinity or NaN. */
+    void markNotFinite(int block) {
+        notFinite[block >>> chunkShift][block & placeMask] = true;
+    }
+
+    /** Says that what a block holds means nothing any more. */
+    void resetFinite(int block) {
+        notFinite[block >>> chunkShift][block & placeMask] = false;
+    }
+
     /** Overwrites a block with zeros. */
     void clear(int block) {
         segment(block).asSlice(offset(block), blockBytes).fill((byte) 0);
@@ -124,15 +145,26 @@ final class BlockMemory implements AutoCloseable {
             int count = Math.min(placeMask + 1, maximumBlocks - blocks);
             int index = blocks >>> chunkShift;
             if (index >= readOnlyChunks.length) {
-                int capacity = Math.max(8, index * 2);
-                chunks = Arrays.copyOf(chunks, capacity);
-                readOnlyChunks = Arrays.copyOf(readOnlyChunks, capacity);
+                growArrays(Math.max(8, index * 2));
             }
+            boolean[] marks = new boolean[count];
             MemorySegment chunk = allocate(count * blockBytes);
+            notFinite[index] = marks;
             chunks[index] = chunk;
             readOnlyChunks[index] = chunk.asReadOnly();
             blocks += count;
         }
+    }
+
+    /** Others go on using blocks: they see the old arrays or the new ones, but no new one without its contents. */
+    private void growArrays(int capacity) {
+        boolean[][] grownMarks = Arrays.copyOf(notFinite, capacity);
+        MemorySegment[] grownChunks = Arrays.copyOf(chunks, capacity);
+        MemorySegment[] grownReadOnlyChunks = Arrays.copyOf(readOnlyChunks, capacity);
+        VarHandle.releaseFence();
+        notFinite = grownMarks;
+        chunks = grownChunks;
+        readOnlyChunks = grownReadOnlyChunks;
     }
 
     private MemorySegment allocate(long bytes) {

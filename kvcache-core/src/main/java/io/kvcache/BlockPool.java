@@ -53,7 +53,7 @@ final class BlockPool {
     }
 
     /**
-     * Hands out a block with one reference.
+     * Hands out a block with one reference; what it holds means nothing.
      *
      * @param after a block that the new one should follow in memory, or {@link #NONE}
      * @return the block, or {@link #NONE} when nothing is available
@@ -71,6 +71,7 @@ final class BlockPool {
             return NONE;
         }
         references[block + 1] = 1;
+        memory.resetFinite(block);
         return block;
     }
 

@@ -1,73 +1,31 @@
 package io.kvcache;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
-
-import java.lang.foreign.MemorySegment;
-
 /**
  * The type in which elements of keys and values are stored, in native byte order. Engines hand over and receive
- * 32-bit floats; the cache converts.
+ * 32-bit floats; the cache converts at write, once: whatever shares or copies a block takes elements and scales as they are.
  *
  * <p>Thread-safe: immutable.
  */
 public enum KvType {
     /** IEEE 754 binary32: what was written comes back bit for bit. */
-    F32(4) {
-        @Override
-        void encode(float[] source, int from, int count, MemorySegment block, long offset) {
-            MemorySegment.copy(source, from, block, JAVA_FLOAT, offset, count);
-        }
+    F32(4),
 
-        @Override
-        void encode(MemorySegment source, long from, long count, MemorySegment block, long offset) {
-            MemorySegment.copy(source, from, block, offset, count * Float.BYTES);
-        }
+    /** IEEE 754 binary16: rounds to nearest, ties to even; from 65,520 on infinite; NaN stays NaN. See {@link Sequence#isFinite}. */
+    F16(2),
 
-        @Override
-        void decode(MemorySegment block, long offset, int count, float[] destination, int from) {
-            MemorySegment.copy(block, JAVA_FLOAT, offset, destination, from, count);
-        }
+    /**
+     * bfloat16, the upper half of binary32, with its range: rounds to nearest, ties to even; beyond the greatest finite value
+     * infinite; NaN stays NaN.
+     */
+    BF16(2),
 
-        @Override
-        void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from) {
-            MemorySegment.copy(block, offset, destination, from, count * Float.BYTES);
-        }
-    },
-
-    /** IEEE 754 binary16: rounds to nearest, ties to even; from 65,520 on infinite. */
-    F16(2) {
-        @Override
-        void encode(float[] source, int from, int count, MemorySegment block, long offset) {
-            for (int i = 0; i < count; i++) {
-                block.set(JAVA_SHORT, offset + (long) i * Short.BYTES, Float.floatToFloat16(source[from + i]));
-            }
-        }
-
-        @Override
-        void encode(MemorySegment source, long from, long count, MemorySegment block, long offset) {
-            for (long i = 0; i < count; i++) {
-                float element = source.get(JAVA_FLOAT_UNALIGNED, from + i * Float.BYTES);
-                block.set(JAVA_SHORT, offset + i * Short.BYTES, Float.floatToFloat16(element));
-            }
-        }
-
-        @Override
-        void decode(MemorySegment block, long offset, int count, float[] destination, int from) {
-            for (int i = 0; i < count; i++) {
-                destination[from + i] = Float.float16ToFloat(block.get(JAVA_SHORT, offset + (long) i * Short.BYTES));
-            }
-        }
-
-        @Override
-        void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from) {
-            for (long i = 0; i < count; i++) {
-                float element = Float.float16ToFloat(block.get(JAVA_SHORT, offset + i * Short.BYTES));
-                destination.set(JAVA_FLOAT_UNALIGNED, from + i * Float.BYTES, element);
-            }
-        }
-    };
+    /**
+     * Integers q from -127 to 127, and a float scale for each head of each token: an element is scale x q. The scale is a 127th of the
+     * head's greatest magnitude, and q the element divided by it, rounded to nearest, ties to even, so that an element
+     * is off by at most half a scale. A head of zeros has scale 0. If any element of the head is NaN or infinite, its scale is
+     * NaN, and all of the head reads as NaN. (A scale that would be subnormal is rounded up.)
+     */
+    INT8(1);
 
     private final int bytes;
 
@@ -76,7 +34,7 @@ public enum KvType {
     }
 
     /**
-     * Returns the size of one element.
+     * Returns the size of one element, scales apart.
      *
      * @return bytes
      */
@@ -84,15 +42,8 @@ public enum KvType {
         return bytes;
     }
 
-    /** Stores {@code count} floats, from an index of {@code source} on, at a byte offset of {@code block}. */
-    abstract void encode(float[] source, int from, int count, MemorySegment block, long offset);
-
-    /** Stores {@code count} floats, from a byte of {@code source} on, at a byte offset of {@code block}. */
-    abstract void encode(MemorySegment source, long from, long count, MemorySegment block, long offset);
-
-    /** Loads {@code count} elements at a byte offset of {@code block} as floats, from an index of {@code destination} on. */
-    abstract void decode(MemorySegment block, long offset, int count, float[] destination, int from);
-
-    /** Loads {@code count} elements at a byte offset of {@code block} as floats, from a byte of {@code destination} on. */
-    abstract void decode(MemorySegment block, long offset, long count, MemorySegment destination, long from);
+    /** Whether an element is a multiple of a scale that its head and token have. */
+    boolean hasScales() {
+        return this == INT8;
+    }
 }

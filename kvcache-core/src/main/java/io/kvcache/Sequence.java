@@ -229,27 +229,34 @@ public final class Sequence implements AutoCloseable {
 
     /**
      * Returns the place of a reserved position's key, to be written in the layout's type by the caller, for engines that
-     * rotate keys in place. Do not write through it once the position is committed.
+     * rotate keys in place. Do not write through it once the position is committed. F16 written through it must be finite:
+     * {@link #isFinite} does not look at it. Elements that may not be go through {@link #write}.
      *
      * @param layer from 0
      * @param position a reserved position
      * @return [keyWidth] elements, writable
+     * @throws IllegalStateException if the order is not {@link BlockOrder#ROWS}, or keys have scales, which only the cache
+     *     computes
      */
     public MemorySegment keyRow(int layer, int position) {
         BlockTable current = checkReserved(position, 1);
-        return guarded(pool.codec.row(current.blockAt(position), pool.layout.keys(layer), current.slotAt(position)));
+        BlockMatrix keys = checkPlain("keyType", pool.layout.rows(pool.layout.keys(layer)));
+        return guarded(pool.codec.row(current.blockAt(position), keys, current.slotAt(position)));
     }
 
     /**
-     * Returns the place of a reserved position's value; see {@link #keyRow}.
+     * Returns the place of a reserved position's value, to be written under the same rules as {@link #keyRow}: no infinity or NaN
+     * in F16.
      *
      * @param layer from 0
      * @param position a reserved position
      * @return [valueWidth] elements, writable
+     * @throws IllegalStateException if the order is not {@link BlockOrder#ROWS}, or values have scales
      */
     public MemorySegment valueRow(int layer, int position) {
         BlockTable current = checkReserved(position, 1);
-        return guarded(pool.codec.row(current.blockAt(position), pool.layout.values(layer), current.slotAt(position)));
+        BlockMatrix values = checkPlain("valueType", pool.layout.rows(pool.layout.values(layer)));
+        return guarded(pool.codec.row(current.blockAt(position), values, current.slotAt(position)));
     }
 
     /**
@@ -313,11 +320,13 @@ public final class Sequence implements AutoCloseable {
      *
      * @param layer from 0
      * @param block index in this sequence
-     * @return [tokens in the block, reserved ones included][keyWidth] elements of the layout's type, read-only
+     * @return [tokens in the block, reserved ones included][keyWidth] elements as they are stored, read-only
+     * @throws IllegalStateException if the order is not {@link BlockOrder#ROWS}
      */
     public MemorySegment keys(int layer, int block) {
         BlockTable current = checkBlock(block);
-        return guarded(pool.codec.view(current.block(block), pool.layout.keys(layer), current.slots(block)));
+        BlockMatrix keys = pool.layout.rows(pool.layout.keys(layer));
+        return guarded(pool.codec.view(current.block(block), keys, current.slots(block)));
     }
 
     /**
@@ -325,21 +334,79 @@ public final class Sequence implements AutoCloseable {
      *
      * @param layer from 0
      * @param block index in this sequence
-     * @return [tokens in the block, reserved ones included][valueWidth] elements of the layout's type, read-only
+     * @return [tokens in the block, reserved ones included][valueWidth] elements as they are stored, read-only
+     * @throws IllegalStateException if the order is not {@link BlockOrder#ROWS}
      */
     public MemorySegment values(int layer, int block) {
         BlockTable current = checkBlock(block);
-        return guarded(pool.codec.view(current.block(block), pool.layout.values(layer), current.slots(block)));
+        BlockMatrix values = pool.layout.rows(pool.layout.values(layer));
+        return guarded(pool.codec.view(current.block(block), values, current.slots(block)));
+    }
+
+    /**
+     * Returns the scales of the keys of one block in one layer, in place: an element is its scale times what is stored.
+     *
+     * @param layer from 0
+     * @param block index in this sequence
+     * @return [kvHeads][tokensPerBlock] floats, read-only; those of slots that were not written mean nothing
+     * @throws IllegalStateException if the type of keys has no scales
+     */
+    public MemorySegment keyScales(int layer, int block) {
+        BlockTable current = checkBlock(block);
+        BlockMatrix keys = pool.layout.scaled("keyType", pool.layout.keys(layer));
+        return guarded(pool.codec.scales(current.block(block), keys));
+    }
+
+    /**
+     * Returns the scales of the values of one block in one layer, in place: an element is its scale times what is stored.
+     *
+     * @param layer from 0
+     * @param block index in this sequence
+     * @return [kvHeads][tokensPerBlock] floats, read-only; those of slots that were not written mean nothing
+     * @throws IllegalStateException if the type of values has no scales
+     */
+    public MemorySegment valueScales(int layer, int block) {
+        BlockTable current = checkBlock(block);
+        BlockMatrix values = pool.layout.scaled("valueType", pool.layout.values(layer));
+        return guarded(pool.codec.scales(current.block(block), values));
     }
 
     /**
      * Returns the memory that holds a block, among others, for kernels that compute offsets themselves.
      *
      * @param block index in this sequence
-     * @return the memory into which {@link #keyOffset} and {@link #valueOffset} of positions in this block point, read-only
+     * @return the memory into which {@link #blockOffset} of this block, and {@link #keyOffset} and {@link #valueOffset} of positions
+     *     in it, point, read-only
      */
     public MemorySegment segment(int block) {
         return guarded(pool.memory.readOnlySegment(checkBlock(block).block(block)));
+    }
+
+    /**
+     * Returns where a block starts; what {@link KvLayout} says about offsets counts from there.
+     *
+     * @param block index in this sequence
+     * @return bytes from the start of its {@link #segment}
+     */
+    public long blockOffset(int block) {
+        return pool.memory.offset(checkBlock(block).block(block));
+    }
+
+    /**
+     * Returns whether a block holds neither infinity nor NaN in F16, so that kernels may use faster arithmetic there.
+     *
+     * <p>False if any key or value that was written to the block as F16, in any layer, is infinite or NaN, or became infinite because
+     * it was beyond the range of F16; also if it was truncated or overwritten since, or was in the block that this one
+     * is a copy of, whether its token was copied or not. True where neither keys nor values are F16.
+     *
+     * <p>Elements written in place, through {@link #keyRow} or {@link #valueRow}, are not looked at: whoever writes there keeps them
+     * finite, or calls {@link #write}. Slots that were not written may hold anything.
+     *
+     * @param block index in this sequence
+     * @return whether its elements are finite, as far as they are F16
+     */
+    public boolean isFinite(int block) {
+        return pool.memory.isFinite(checkBlock(block).block(block));
     }
 
     /**
@@ -348,10 +415,12 @@ public final class Sequence implements AutoCloseable {
      * @param layer from 0
      * @param position committed or reserved
      * @return bytes from the start of the {@link #segment} of the position's block
+     * @throws IllegalStateException if the order is not {@link BlockOrder#ROWS}
      */
     public long keyOffset(int layer, int position) {
         BlockTable current = checkReadable(position, 1);
-        return pool.codec.offset(current.blockAt(position), pool.layout.keys(layer), current.slotAt(position));
+        BlockMatrix keys = pool.layout.rows(pool.layout.keys(layer));
+        return pool.codec.offset(current.blockAt(position), keys, current.slotAt(position));
     }
 
     /**
@@ -360,10 +429,12 @@ public final class Sequence implements AutoCloseable {
      * @param layer from 0
      * @param position committed or reserved
      * @return bytes from the start of the {@link #segment} of the position's block
+     * @throws IllegalStateException if the order is not {@link BlockOrder#ROWS}
      */
     public long valueOffset(int layer, int position) {
         BlockTable current = checkReadable(position, 1);
-        return pool.codec.offset(current.blockAt(position), pool.layout.values(layer), current.slotAt(position));
+        BlockMatrix values = pool.layout.rows(pool.layout.values(layer));
+        return pool.codec.offset(current.blockAt(position), values, current.slotAt(position));
     }
 
     /**
@@ -672,6 +743,14 @@ public final class Sequence implements AutoCloseable {
     private void checkRange(MemorySegment floats, long from, int rows, int width) {
         long bytes = (long) rows * width * Float.BYTES;
         Objects.checkFromIndexSize(from, bytes, floats.byteSize());
+    }
+
+    private static BlockMatrix checkPlain(String name, BlockMatrix matrix) {
+        if (matrix.type.hasScales()) {
+            throw new IllegalStateException(
+                    "rows with scales are written by the cache only: " + name + "=" + matrix.type);
+        }
+        return matrix;
     }
 
     private BlockTable checkReadable(int position, int rows) {

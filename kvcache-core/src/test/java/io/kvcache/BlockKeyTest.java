@@ -50,11 +50,13 @@ final class BlockKeyTest {
         byte[] expected = new Encoder()
                 .text("io.kvcache root 1")
                 .text("m")
-                .text("F32")
+                .text("F32") // of keys
+                .text("F32") // of values
+                .text("ROWS")
                 .text(ByteOrder.nativeOrder().toString())
                 .numbers(3, 2, 1216) // tokens a block, layers, bytes a block
-                .numbers(1, 40, 24, 0, 160, 512, 96) // layer 0: heads, sizes; K at 0, V behind 3 rows of 160, padded
-                .numbers(2, 8, 8, 832, 64, 1024, 64)
+                .numbers(1, 40, 24, 0, 512) // layer 0: heads, sizes; K at 0, V behind 3 rows of 160, padded
+                .numbers(2, 8, 8, 832, 1024)
                 .text("a")
                 .numbers(2)
                 .text("adapter")
@@ -134,6 +136,11 @@ final class BlockKeyTest {
                 layout().layer(1, 1, 16, 16).build(),
                 layout().layer(1, 1, 40, 24).build(),
                 layout().type(KvType.F16).build(),
+                layout().type(KvType.BF16).build(), // as many bytes
+                layout().types(KvType.F32, KvType.F16).build(),
+                layout().types(KvType.F16, KvType.F32).build(),
+                layout().tokensPerBlock(16).order(BlockOrder.ROWS).build(),
+                layout().tokensPerBlock(16).order(BlockOrder.TILES).build(),
                 layout().tokensPerBlock(4).build());
         Set<BlockKey> keys = new HashSet<>();
         for (KvLayout layout : layouts) {
@@ -148,7 +155,17 @@ final class BlockKeyTest {
             }
         }
         assertEquals(
-                Set.of("layers", "kvHeads", "headSize", "headSizes", "layer", "type", "tokensPerBlock"),
+                Set.of(
+                        "layers",
+                        "kvHeads",
+                        "headSize",
+                        "headSizes",
+                        "layer",
+                        "type",
+                        "types",
+                        "order",
+                        "tokensPerBlock",
+                        "queryHeads"), // has no part in any offset
                 settings,
                 "a new property of a layout belongs into the digest and into this test");
     }

@@ -80,6 +80,39 @@ final class BlockMemoryTest {
     }
 
     @Test
+    void shouldKeepMarksWhileMemoryGrows() throws InterruptedException {
+        int blocks = 20_000;
+        MemorySegment chunk = MemorySegment.ofArray(new byte[0]); // nobody looks into it
+        for (long blockBytes : new long[] {BlockMemory.CHUNK_BYTES, BlockMemory.CHUNK_BYTES / 4}) {
+            try (BlockMemory memory = new BlockMemory(blockBytes, blocks * blockBytes, (arena, bytes) -> chunk)) {
+                Thread[] markers = new Thread[2];
+                for (int i = 0; i < markers.length; i++) {
+                    int first = 1 + i; // of three blocks in a row, one stays as it is
+                    markers[i] = Thread.ofPlatform().start(() -> {
+                        for (int block = first; block < blocks; block += 3) {
+                            while (memory.blocks() <= block) {
+                                Thread.onSpinWait();
+                            }
+                            memory.markNotFinite(block);
+                        }
+                    });
+                }
+                for (int wanted = 1; wanted <= blocks; wanted++) {
+                    memory.ensure(wanted);
+                }
+                for (Thread marker : markers) {
+                    marker.join();
+                }
+                for (int block = 0; block < blocks; block++) {
+                    assertEquals(block % 3 == 0, memory.isFinite(block));
+                    memory.resetFinite(block);
+                    assertTrue(memory.isFinite(block));
+                }
+            }
+        }
+    }
+
+    @Test
     void shouldStayUsableWhenNativeMemoryIsRefused() {
         boolean[] refuse = {false};
         try (BlockMemory memory = new BlockMemory(1L << 20, 8L << 20, (arena, bytes) -> {

@@ -48,7 +48,12 @@ final class KvCacheTest {
 
     @Test
     void shouldBuildWithoutAllocatingMemory() {
-        KvLayout layout = KvLayout.builder().layers(32).kvHeads(8).headSize(128).build();
+        KvLayout layout = KvLayout.builder()
+                .layers(32)
+                .kvHeads(8)
+                .headSize(128)
+                .tokensPerBlock(16)
+                .build();
         try (KvCache cache = KvCache.builder(layout).maximumBytes(64L << 30).build()) {
             assertEquals(0, cache.stats().allocatedBytes());
             assertEquals(32_768, cache.stats().maximumBlocks()); // 64 GiB of 2 MiB
@@ -186,6 +191,7 @@ final class KvCacheTest {
                 .kvHeads(1)
                 .headSize(width)
                 .type(KvType.F32)
+                .order(BlockOrder.ROWS)
                 .build();
         KvCache cache =
                 KvCache.builder(layout).maximumBytes(layout.blockBytes()).build();

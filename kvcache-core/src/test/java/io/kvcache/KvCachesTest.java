@@ -167,6 +167,7 @@ final class KvCachesTest {
                 .kvHeads(1)
                 .headSize(width)
                 .type(KvType.F32)
+                .order(BlockOrder.ROWS)
                 .build();
         KvCache.Builder builder = KvCache.builder(layout).maximumBytes(layout.blockBytes());
         SharedKvCache share = KvCaches.shared("x", builder);
@@ -243,9 +244,10 @@ final class KvCachesTest {
         differences.put(builder().fingerprintMask(1), "fingerprintMask: has=-1 wanted=1");
         differences.put(
                 KvCache.builder(wide).maximumBytes(1280),
-                "layout: has=KvLayout[layers=1 kvHeads=1 keyHeadSize=8 valueHeadSize=8 type=F32 tokensPerBlock=2"
-                        + " bytesPerToken=64 blockBytes=128] wanted=KvLayout[layers=1 kvHeads=2 keyHeadSize=4"
-                        + " valueHeadSize=4 type=F32 tokensPerBlock=2 bytesPerToken=64 blockBytes=128]");
+                "layout: has=KvLayout[layers=1 kvHeads=1 keyHeadSize=8 valueHeadSize=8 keyType=F32 valueType=F32"
+                    + " order=ROWS tokensPerBlock=2 bytesPerToken=64 blockBytes=128] wanted=KvLayout[layers=1"
+                    + " kvHeads=2 keyHeadSize=4 valueHeadSize=4 keyType=F32 valueType=F32 order=ROWS tokensPerBlock=2"
+                    + " bytesPerToken=64 blockBytes=128]");
         differences.put(
                 KvCache.builder(LAYOUT).minimumPartialHit(3).seed(-1),
                 "maximumBytes: has=1280 wanted=0, minimumPartialHit: has=1 wanted=3,"

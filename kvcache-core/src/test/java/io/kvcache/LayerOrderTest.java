@@ -33,6 +33,11 @@ final class LayerOrderTest {
             Set.of("Admission"),
             Set.of("SlotReserver", "SingleFlight"),
             Set.of("BlockCodec"),
+            Set.of("MatrixCodec", "PlainCodec", "ConvertingCodec"),
+            Set.of("ElementPlacement", "RowPlacement", "KeyTilePlacement", "ValueTilePlacement"),
+            Set.of("ElementCodec", "F32Codec", "F16Codec", "Bf16Codec", "Int8Codec"),
+            Set.of("ScratchPool"),
+            Set.of("CodecScratch"),
             Set.of("Sessions"),
             Set.of("PrefixCache"),
             Set.of("WarmedPrompt"),
@@ -62,7 +67,9 @@ final class LayerOrderTest {
             Set.of("BlockMemory"),
             Set.of("BlockMemoryException"),
             Set.of("KvLayout"),
-            Set.of("KvType"));
+            Set.of("LayoutChoice"),
+            Set.of("BlockMatrix"),
+            Set.of("BlockOrder", "KvType"));
 
     private static final Pattern CLASS_NAME = Pattern.compile("io/kvcache/(\\w+)");
 

@@ -147,7 +147,7 @@ final class SequenceTest {
     // ---- write ----
 
     @ParameterizedTest
-    @EnumSource(KvType.class)
+    @EnumSource(names = {"F32", "F16", "BF16"})
     void shouldWriteManyRowsAcrossBlocksFromArraysAndMemory(KvType type) {
         KvCache cache = caches.of(layout(type), 10);
         float[] keys = new float[2 + 9 * 6];
@@ -305,6 +305,57 @@ final class SequenceTest {
             assertOutOfBounds(
                     rule + "5 rows=2 length=6 reserved=0",
                     () -> sequence.gather(0, 5, 2, new float[12], 0, new float[8], 0));
+        }
+    }
+
+    @Test
+    void shouldSayWhereABlockStarts() {
+        try (Sequence sequence = open(3)) {
+            append(sequence, 1, 2, 3, 4, 5, 6);
+            assertEquals(sequence.blockOffset(1) + LAYOUT.keyOffset(1, 1), sequence.keyOffset(1, 5));
+            assertEquals(LAYOUT.blockBytes(), sequence.blockOffset(1) - sequence.blockOffset(0));
+            assertOutOfBounds("no such block: block=2 blocks=2", () -> sequence.blockOffset(2));
+        }
+    }
+
+    @Test
+    void shouldRefuseRowsInTiles() {
+        KvLayout tiles = KvLayout.builder()
+                .layers(1)
+                .kvHeads(1)
+                .headSize(8)
+                .tokensPerBlock(16)
+                .build();
+        try (Sequence sequence = caches.of(tiles, 1).namespace("test").open(PROMPT)) {
+            assertTrue(sequence.tryReserve(1));
+            String rule = "rows exist in row order only: order=TILES";
+            assertMisuse(rule, () -> sequence.keys(0, 0));
+            assertMisuse(rule, () -> sequence.values(0, 0));
+            assertMisuse(rule, () -> sequence.keyRow(0, 0));
+            assertMisuse(rule, () -> sequence.valueRow(0, 0));
+            assertMisuse(rule, () -> sequence.keyOffset(0, 0));
+            assertMisuse(rule, () -> sequence.valueOffset(0, 0));
+            assertMisuse("type has no scales: keyType=F16", () -> sequence.keyScales(0, 0));
+            assertMisuse("type has no scales: valueType=F16", () -> sequence.valueScales(0, 0));
+        }
+    }
+
+    @Test
+    void shouldWriteRowsWithScalesItself() {
+        try (Sequence sequence =
+                caches.of(layout(KvType.INT8), 1).namespace("test").open(PROMPT)) {
+            assertTrue(sequence.tryReserve(4));
+            assertMisuse("rows with scales are written by the cache only: keyType=INT8", () -> sequence.keyRow(0, 0));
+            assertMisuse(
+                    "rows with scales are written by the cache only: valueType=INT8", () -> sequence.valueRow(0, 0));
+            sequence.write(0, 1, new float[] {127, -64, 0, 0, 0, 2}, new float[4]);
+            MemorySegment keys = sequence.keys(0, 0);
+            assertEquals(4 * 6, keys.byteSize());
+            assertEquals(-64, keys.get(ValueLayout.JAVA_BYTE, 6 + 1));
+            assertEquals(127, keys.get(ValueLayout.JAVA_BYTE, 6 + 5));
+            assertEquals(1f, sequence.keyScales(0, 0).getAtIndex(ValueLayout.JAVA_FLOAT, 1));
+            assertEquals(2f / 127, sequence.keyScales(0, 0).getAtIndex(ValueLayout.JAVA_FLOAT, 4 + 1));
+            assertTrue(sequence.keyScales(0, 0).isReadOnly());
         }
     }
 

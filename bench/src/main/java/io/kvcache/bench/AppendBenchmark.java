@@ -1,5 +1,6 @@
 package io.kvcache.bench;
 
+import io.kvcache.BlockOrder;
 import io.kvcache.KvCache;
 import io.kvcache.KvLayout;
 import io.kvcache.KvType;
@@ -7,6 +8,7 @@ import io.kvcache.Sequence;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -23,9 +25,9 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Appending to a sequence: writing the key row and the value row of a token in one layer, and reserving and committing a
- * token. The rival of the writes copies the same rows, in the same order, to two contiguous native buffers, one for keys and
- * one for values, as engines without paging keep them.
+ * Appending to a sequence: writing the key row and the value row of a token in one layer, or of 64 tokens, in each type and order, and
+ * reserving and committing a token. The rival of the writes copies the same rows of floats, in the same order, to two
+ * contiguous native buffers, one for keys and one for values, as engines without paging keep them; it converts nothing.
  *
  * <pre>./kvcache jmh Append -prof gc</pre>
  *
@@ -44,9 +46,19 @@ public class AppendBenchmark {
     /** All buffers start on a page, as the cache's do: otherwise copies are slower by half where addresses happen to clash. */
     private static final int PAGE_BYTES = 4096;
 
-    /** 2 KiB: 8 K/V heads of 64; 4 KiB: 8 of 128; 16 KiB: 32 of 128. */
+    private static final int PREFILL = 64;
+
+    /** Rows of floats. 2 KiB: 8 K/V heads of 64; 4 KiB: 8 of 128; 16 KiB: 32 of 128. */
     @Param({"2048", "4096", "16384"})
     int rowBytes;
+
+    /** Of K and V. */
+    @Param({"F32", "F16", "BF16", "INT8"})
+    KvType type;
+
+    /** Of both. */
+    @Param({"ROWS", "TILES"})
+    BlockOrder order;
 
     private final Arena arena = Arena.ofShared();
     private KvCache cache;
@@ -66,23 +78,31 @@ public class AppendBenchmark {
         int width = rowBytes / Float.BYTES;
         KvLayout layout = KvLayout.builder()
                 .layers(1)
-                .kvHeads(1)
-                .headSize(width)
-                .type(KvType.F32)
+                .kvHeads(rowBytes == 16_384 ? 32 : 8)
+                .headSize(rowBytes == 2048 ? 64 : 128)
+                .type(type)
+                .order(order)
                 .tokensPerBlock(16)
                 .build();
         cache = KvCache.builder(layout)
-                .maximumBytes(4L * POSITIONS * layout.bytesPerToken())
+                .maximumBytes(4L * POSITIONS / 16 * layout.blockBytes())
                 .build();
         sequence = cache.namespace("bench").open(new int[1]);
         growing = cache.namespace("bench").open(new int[1]);
         if (!sequence.tryReserve(POSITIONS)) {
             throw new IllegalStateException("cache is full: " + cache.stats());
         }
-        key = new float[width];
-        value = new float[width];
-        keySegment = arena.allocate(rowBytes, PAGE_BYTES);
-        valueSegment = arena.allocate(rowBytes, PAGE_BYTES);
+        Random random = new Random(1);
+        key = new float[PREFILL * width];
+        value = new float[PREFILL * width];
+        for (int i = 0; i < PREFILL * width; i++) {
+            key[i] = (float) random.nextGaussian();
+            value[i] = (float) random.nextGaussian();
+        }
+        keySegment = arena.allocate((long) PREFILL * rowBytes, PAGE_BYTES);
+        valueSegment = arena.allocate((long) PREFILL * rowBytes, PAGE_BYTES);
+        keySegment.copyFrom(MemorySegment.ofArray(key));
+        valueSegment.copyFrom(MemorySegment.ofArray(value));
         contiguousKeys = arena.allocate((long) POSITIONS * rowBytes, PAGE_BYTES);
         contiguousValues = arena.allocate((long) POSITIONS * rowBytes, PAGE_BYTES);
     }
@@ -105,14 +125,15 @@ public class AppendBenchmark {
     @Benchmark
     public void plainCopyOfArrays() {
         long offset = (long) next() * rowBytes;
-        MemorySegment.copy(key, 0, contiguousKeys, ValueLayout.JAVA_FLOAT, offset, key.length);
-        MemorySegment.copy(value, 0, contiguousValues, ValueLayout.JAVA_FLOAT, offset, value.length);
+        int width = rowBytes / Float.BYTES;
+        MemorySegment.copy(key, 0, contiguousKeys, ValueLayout.JAVA_FLOAT, offset, width);
+        MemorySegment.copy(value, 0, contiguousValues, ValueLayout.JAVA_FLOAT, offset, width);
     }
 
     /** The rows of one token from arrays. */
     @Benchmark
     public void writeArrays() {
-        sequence.write(0, next(), key, value);
+        sequence.write(0, next(), 1, key, 0, value, 0);
     }
 
     /** The rival: two plain copies from native memory. */
@@ -127,6 +148,31 @@ public class AppendBenchmark {
     @Benchmark
     public void writeSegments() {
         sequence.write(0, next(), 1, keySegment, 0, valueSegment, 0);
+    }
+
+    private int nextPrefill() {
+        position = (position + PREFILL) & (POSITIONS - PREFILL);
+        return position;
+    }
+
+    /** The rival: two plain copies of 64 tokens from arrays. */
+    @Benchmark
+    public void plainCopyOfPrefill() {
+        long offset = (long) nextPrefill() * rowBytes;
+        MemorySegment.copy(key, 0, contiguousKeys, ValueLayout.JAVA_FLOAT, offset, key.length);
+        MemorySegment.copy(value, 0, contiguousValues, ValueLayout.JAVA_FLOAT, offset, value.length);
+    }
+
+    /** The rows of 64 tokens from arrays. */
+    @Benchmark
+    public void writePrefill() {
+        sequence.write(0, nextPrefill(), PREFILL, key, 0, value, 0);
+    }
+
+    /** The rows of 64 tokens from native memory. */
+    @Benchmark
+    public void writePrefillSegments() {
+        sequence.write(0, nextPrefill(), PREFILL, keySegment, 0, valueSegment, 0);
     }
 
     /**

@@ -35,7 +35,12 @@ public class BuildBenchmark {
      */
     @Benchmark
     public int build() {
-        KvLayout layout = KvLayout.builder().layers(32).kvHeads(8).headSize(128).build();
+        KvLayout layout = KvLayout.builder()
+                .layers(32)
+                .kvHeads(8)
+                .headSize(128)
+                .tokensPerBlock(16)
+                .build();
         try (KvCache cache = KvCache.builder(layout).maximumBytes(64L << 30).build()) {
             return cache.stats().maximumBlocks();
         }

@@ -1,5 +1,6 @@
 package io.kvcache.demo;
 
+import io.kvcache.BlockOrder;
 import io.kvcache.KvLayout;
 import io.kvcache.KvType;
 
@@ -123,6 +124,7 @@ public record LlamaShape(
                 .kvHeads(kvHeads)
                 .headSizes(keyHeadSize, valueHeadSize)
                 .type(type)
+                .order(BlockOrder.ROWS)
                 .tokensPerBlock(tokensPerBlock)
                 .build();
     }

@@ -1,6 +1,8 @@
 package io.kvcache.attention;
 
+import io.kvcache.BlockOrder;
 import io.kvcache.KvLayout;
+import io.kvcache.KvType;
 import io.kvcache.Sequence;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -25,7 +27,7 @@ public final class PagedAttention {
      *
      * @param layout of the sequences that will be attended to
      * @param queryHeads a multiple of the K/V heads of every layer
-     * @throws IllegalArgumentException if it is not
+     * @throws IllegalArgumentException if it is not, or the layout is not one of rows of F32, F16 or BF16
      */
     public PagedAttention(KvLayout layout, int queryHeads) {
         for (int layer = 0; layer < layout.layers(); layer++) {
@@ -33,6 +35,10 @@ public final class PagedAttention {
                 throw new IllegalArgumentException("query heads must be a multiple of K/V heads: queryHeads="
                         + queryHeads + " kvHeads=" + layout.kvHeads(layer) + " layer=" + layer);
             }
+        }
+        if (layout.order() != BlockOrder.ROWS || layout.keyType() == KvType.INT8 || layout.valueType() == KvType.INT8) {
+            throw new IllegalArgumentException("attention reads rows of floats so far: order=" + layout.order()
+                    + " keyType=" + layout.keyType() + " valueType=" + layout.valueType());
         }
         this.layout = layout;
         this.queryHeads = queryHeads;
@@ -113,7 +119,7 @@ public final class PagedAttention {
     private void score(Sequence sequence, int layer, int positions, float[] queries, int queryFrom) {
         int size = layout.keyHeadSize(layer);
         int group = queryHeads / layout.kvHeads(layer);
-        long headBytes = (long) size * layout.type().bytes();
+        long headBytes = (long) size * layout.keyType().bytes();
         float scale = (float) (1 / Math.sqrt(size));
         for (int first = 0; first < positions; first += layout.tokensPerBlock()) {
             MemorySegment memory = sequence.segment(first / layout.tokensPerBlock());
@@ -125,7 +131,7 @@ public final class PagedAttention {
                 int query = queryFrom + head * size;
                 int to = head * positions + first;
                 ScalarKernel.scores(
-                        layout.type(), memory, offset, stride, rows, queries, query, size, scale, weights, to);
+                        layout.keyType(), memory, offset, stride, rows, queries, query, size, scale, weights, to);
             }
         }
     }
@@ -133,7 +139,7 @@ public final class PagedAttention {
     private void accumulate(Sequence sequence, int layer, int positions, float[] output, int from) {
         int size = layout.valueHeadSize(layer);
         int group = queryHeads / layout.kvHeads(layer);
-        long headBytes = (long) size * layout.type().bytes();
+        long headBytes = (long) size * layout.valueType().bytes();
         for (int first = 0; first < positions; first += layout.tokensPerBlock()) {
             MemorySegment memory = sequence.segment(first / layout.tokensPerBlock());
             int rows = Math.min(layout.tokensPerBlock(), positions - first);
@@ -143,7 +149,8 @@ public final class PagedAttention {
                 long offset = values + head / group * headBytes;
                 int weight = head * positions + first;
                 int to = from + head * size;
-                ScalarKernel.accumulate(layout.type(), memory, offset, stride, rows, weights, weight, output, to, size);
+                ScalarKernel.accumulate(
+                        layout.valueType(), memory, offset, stride, rows, weights, weight, output, to, size);
             }
         }
     }

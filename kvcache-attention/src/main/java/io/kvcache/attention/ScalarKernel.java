@@ -36,6 +36,8 @@ final class ScalarKernel {
             float dot = switch (type) {
                 case F32 -> dotF32(memory, key, query, queryFrom, size);
                 case F16 -> dotF16(memory, key, query, queryFrom, size);
+                case BF16 -> dotBf16(memory, key, query, queryFrom, size);
+                case INT8 -> throw new IllegalArgumentException("not a type of floats: type=" + type);
             };
             scores[from + row] = scale * dot;
         }
@@ -58,6 +60,8 @@ final class ScalarKernel {
             switch (type) {
                 case F32 -> addF32(memory, value, weights[from + row], output, outputFrom, size);
                 case F16 -> addF16(memory, value, weights[from + row], output, outputFrom, size);
+                case BF16 -> addBf16(memory, value, weights[from + row], output, outputFrom, size);
+                case INT8 -> throw new IllegalArgumentException("not a type of floats: type=" + type);
             }
         }
     }
@@ -100,6 +104,24 @@ final class ScalarKernel {
         return (sum0 + sum1) + (sum2 + sum3);
     }
 
+    private static float dotBf16(MemorySegment memory, long key, float[] query, int from, int size) {
+        float sum0 = 0;
+        float sum1 = 0;
+        float sum2 = 0;
+        float sum3 = 0;
+        int i = 0;
+        for (; i <= size - 4; i += 4) {
+            sum0 += query[from + i] * bf16(memory, key, i);
+            sum1 += query[from + i + 1] * bf16(memory, key, i + 1);
+            sum2 += query[from + i + 2] * bf16(memory, key, i + 2);
+            sum3 += query[from + i + 3] * bf16(memory, key, i + 3);
+        }
+        for (; i < size; i++) {
+            sum0 += query[from + i] * bf16(memory, key, i);
+        }
+        return (sum0 + sum1) + (sum2 + sum3);
+    }
+
     private static void addF32(MemorySegment memory, long value, float weight, float[] output, int from, int size) {
         for (int i = 0; i < size; i++) {
             output[from + i] += weight * f32(memory, value, i);
@@ -112,11 +134,21 @@ final class ScalarKernel {
         }
     }
 
+    private static void addBf16(MemorySegment memory, long value, float weight, float[] output, int from, int size) {
+        for (int i = 0; i < size; i++) {
+            output[from + i] += weight * bf16(memory, value, i);
+        }
+    }
+
     private static float f32(MemorySegment memory, long offset, int index) {
         return memory.get(JAVA_FLOAT, offset + (long) index * Float.BYTES);
     }
 
     private static float f16(MemorySegment memory, long offset, int index) {
         return Float.float16ToFloat(memory.get(JAVA_SHORT, offset + (long) index * Short.BYTES));
+    }
+
+    private static float bf16(MemorySegment memory, long offset, int index) {
+        return Float.intBitsToFloat(memory.get(JAVA_SHORT, offset + (long) index * Short.BYTES) << 16);
     }
 }

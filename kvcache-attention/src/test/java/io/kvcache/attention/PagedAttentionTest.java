@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.kvcache.BlockOrder;
 import io.kvcache.KvCache;
 import io.kvcache.KvLayout;
 import io.kvcache.KvType;
@@ -38,6 +39,7 @@ final class PagedAttentionTest {
                     .kvHeads(kvHeads)
                     .headSizes(keySize, valueSize)
                     .type(type)
+                    .order(BlockOrder.ROWS)
                     .tokensPerBlock(tokens)
                     .build();
         }
