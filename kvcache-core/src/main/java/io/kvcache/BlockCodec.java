@@ -166,11 +166,18 @@ final class BlockCodec {
         }
     }
 
-    /** Copies whole tiles: tokens beyond the last one that counts come along, and are written before they are read. */
+    /** Copies whole tiles of keys, where tokens beyond the last one that counts come along, and the lines of values that count. */
     private void copyTiles(int source, int target, BlockMatrix matrix, int slots) {
-        long bytes = Math.ceilDiv(slots, BlockMatrix.TILE_TOKENS) * matrix.tileBytes;
         for (int head = 0; head < matrix.heads; head++) {
-            copy(source, target, matrix.tileOffset(head, 0), bytes);
+            if (matrix.keys) {
+                long bytes = Math.ceilDiv(slots, BlockMatrix.TILE_TOKENS) * matrix.tileBytes;
+                copy(source, target, matrix.tileOffset(head, 0), bytes);
+            } else {
+                for (int chunk = 0; chunk * BlockMatrix.LINE_WORDS < matrix.words; chunk++) {
+                    long bytes = (long) slots * matrix.chunkWords(chunk) * BlockMatrix.WORD_BYTES;
+                    copy(source, target, matrix.lineOffset(head, chunk, 0), bytes);
+                }
+            }
         }
     }
 

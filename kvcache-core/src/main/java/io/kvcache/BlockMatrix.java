@@ -18,9 +18,6 @@ final class BlockMatrix {
 
     static final int LINE_BYTES = LINE_WORDS * WORD_BYTES;
 
-    /** A chunk of values: 16 tokens, a line of each. */
-    static final int CHUNK_BYTES = TILE_TOKENS * LINE_BYTES;
-
     final KvType type;
     final BlockOrder order;
     final int heads;
@@ -69,14 +66,9 @@ final class BlockMatrix {
         this.headBytes = Math.multiplyExact((long) words * WORD_BYTES, tokensPerBlock);
         long data = order == BlockOrder.ROWS
                 ? Math.multiplyExact(rowBytes, tokensPerBlock)
-                : Math.addExact(Math.multiplyExact(headBytes, heads), spareBytes());
+                : Math.multiplyExact(headBytes, heads);
         this.scalesOffset = Math.addExact(offset, aligned(data));
         this.end = Math.addExact(scalesOffset, aligned(scaleBytes()));
-    }
-
-    /** Kernels load whole lines of values. Behind the last line that is not whole they read, and do not use, spare bytes. */
-    private int spareBytes() {
-        return keys || words % LINE_WORDS == 0 ? 0 : LINE_BYTES;
     }
 
     private long scaleBytes() {
@@ -102,14 +94,20 @@ final class BlockMatrix {
         return scalesOffset + ((long) head * tokensPerBlock + slot) * Float.BYTES;
     }
 
-    /** Where the tile that holds a slot of a head starts, in tiles. */
+    /** Where the tile of keys that holds a slot of a head starts. */
     long tileOffset(int head, int slot) {
         return offset + head * headBytes + slot / TILE_TOKENS * tileBytes;
     }
 
-    /** Words that the rows of a chunk of values have: 16, but what remains in the last one. */
+    /** Words that the lines of a chunk of values have: 16, but what remains in the last one. */
     int chunkWords(int chunk) {
         return Math.min(LINE_WORDS, words - chunk * LINE_WORDS);
+    }
+
+    /** Where the line of a slot in a chunk of values starts. */
+    long lineOffset(int head, int chunk, int slot) {
+        long chunkOffset = offset + head * headBytes + (long) chunk * LINE_BYTES * tokensPerBlock;
+        return chunkOffset + (long) slot * chunkWords(chunk) * WORD_BYTES;
     }
 
     /** Where an element lies. */
@@ -119,19 +117,13 @@ final class BlockMatrix {
             return rowOffset(slot) + (long) head * headSize * type.bytes() + inHead;
         }
         int word = (int) (inHead / WORD_BYTES);
-        return tileOffset(head, slot) + wordOffset(word, slot % TILE_TOKENS) + inHead % WORD_BYTES;
+        return wordOffset(head, slot, word) + inHead % WORD_BYTES;
     }
 
-    /** Where a word of a token lies in its tile. */
-    private long wordOffset(int word, int token) {
+    private long wordOffset(int head, int slot, int word) {
         if (keys) {
-            return (long) word * LINE_BYTES + (long) token * WORD_BYTES;
+            return tileOffset(head, slot) + (long) word * LINE_BYTES + (long) (slot % TILE_TOKENS) * WORD_BYTES;
         }
-        return lineOffset(word / LINE_WORDS, token) + (long) (word % LINE_WORDS) * WORD_BYTES;
-    }
-
-    /** Where the words that a token has in a chunk of values start, in its tile. */
-    long lineOffset(int chunk, int token) {
-        return (long) chunk * CHUNK_BYTES + (long) token * chunkWords(chunk) * WORD_BYTES;
+        return lineOffset(head, word / LINE_WORDS, slot) + (long) (word % LINE_WORDS) * WORD_BYTES;
     }
 }

@@ -27,22 +27,22 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  *
  * <p>In tiles, everything is in 32-bit words of 1 F32, 2 F16 or BF16, or 4 INT8 elements: W = ceil(headSize x bytes / 4)
- * words a head and token, with zeros behind the last element. Head after head lies there, each with a tile of W x 64 bytes
- * for every 16 tokens:
+ * words a head and token, with zeros behind the last element. Head after head lies there: K in tiles of 16 tokens, V in
+ * chunks of 16 words:
  *
  * <pre>
- * tile of K  line 0      word 0 of tokens 0 to 15
- *            line 1      word 1 of tokens 0 to 15
- *            ...
- *            line W - 1
+ * K of a head  tile 0      line 0      word 0 of tokens 0 to 15
+ *                          line 1      word 1 of tokens 0 to 15
+ *                          ...
+ *                          line W - 1
+ *              tile 1      the same of tokens 16 to 31
+ *              ...
  *
- * tile of V  chunk 0     words 0 to 15 of token 0      of token 1    ...  of token 15
- *            chunk 1     words 16 to 31 of token 0     of token 1    ...
- *            last chunk  the W % 16 words that remain of token 0 | of token 1 | ... (without gaps)
+ * V of a head  chunk 0     words 0 to 15 of token 0     of token 1   ...  of token tokensPerBlock - 1
+ *              chunk 1     words 16 to 31 of token 0    of token 1   ...
+ *              ...
+ *              last chunk  the W % 16 words that remain of token 0 | of token 1 | ... (without gaps)
  * </pre>
- *
- * <p>Where W % 16 words remain, 64 spare bytes follow the V elements: kernels that load whole lines may read them, and must not
- * use what they read.
  *
  * <p>Slots are the places for tokens inside a block, counted from 0. All sizes and offsets are in bytes and long.
  *

@@ -148,8 +148,7 @@ final class StorageTest {
         int words = (size * type.bytes() + 3) / 4;
         boolean tiles = layout.order() == BlockOrder.TILES;
         long data = tiles ? (long) heads * tokens * words * 4 : (long) heads * tokens * size * type.bytes();
-        long spare = tiles && !key && words % 16 != 0 ? 64 : 0;
-        long scales = (start + data + spare + 63) / 64 * 64;
+        long scales = (start + data + 63) / 64 * 64;
         for (int position = from; position < to; position++) {
             MemorySegment memory = sequence.segment(position / tokens);
             long block = sequence.blockOffset(position / tokens);
@@ -162,8 +161,7 @@ final class StorageTest {
                     long inHead = (long) i * type.bytes();
                     long at = start;
                     if (tiles) {
-                        at += ((long) head * tokens + slot - slot % 16) * words * 4;
-                        at += inTile(key, words, slot % 16, inHead);
+                        at += (long) head * tokens * words * 4 + inHead(key, words, tokens, slot, inHead);
                     } else {
                         at += ((long) slot * heads + head) * size * type.bytes() + inHead;
                     }
@@ -178,8 +176,8 @@ final class StorageTest {
                     }
                 }
                 for (int i = size * type.bytes(); tiles && i < words * 4; i++) {
-                    long tile = start + ((long) head * tokens + slot - slot % 16) * words * 4;
-                    assertEquals(0, memory.get(JAVA_BYTE, block + tile + inTile(key, words, slot % 16, i)));
+                    long at = start + (long) head * tokens * words * 4 + inHead(key, words, tokens, slot, i);
+                    assertEquals(0, memory.get(JAVA_BYTE, block + at));
                 }
                 if (type == KvType.INT8) {
                     long at = scales + ((long) head * tokens + slot) * 4;
@@ -196,14 +194,14 @@ final class StorageTest {
         return type == KvType.INT8 ? (scales + (long) heads * tokens * 4 + 63) / 64 * 64 : scales;
     }
 
-    private static long inTile(boolean key, long words, long token, long inHead) {
+    private static long inHead(boolean key, long words, long tokens, long token, long inHead) {
         long word = inHead / 4;
         if (key) {
-            return word * 64 + token * 4 + inHead % 4;
+            return token / 16 * words * 64 + word * 64 + token % 16 * 4 + inHead % 4;
         }
         long chunk = word / 16;
         long lineBytes = chunk < words / 16 ? 64 : words % 16 * 4;
-        return chunk * 1024 + token * lineBytes + word % 16 * 4 + inHead % 4;
+        return chunk * tokens * 64 + token * lineBytes + word % 16 * 4 + inHead % 4;
     }
 
     private void assertGathered(Sequence sequence, int layer, int from, int count) {
