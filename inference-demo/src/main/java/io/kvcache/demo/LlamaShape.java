@@ -1,6 +1,5 @@
 package io.kvcache.demo;
 
-import io.kvcache.BlockOrder;
 import io.kvcache.KvLayout;
 import io.kvcache.KvType;
 
@@ -124,7 +123,6 @@ public record LlamaShape(
                 .kvHeads(kvHeads)
                 .headSizes(keyHeadSize, valueHeadSize)
                 .type(type)
-                .order(BlockOrder.ROWS)
                 .tokensPerBlock(tokensPerBlock)
                 .build();
     }

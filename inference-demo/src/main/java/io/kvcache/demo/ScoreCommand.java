@@ -90,6 +90,6 @@ final class ScoreCommand implements Callable<Integer> {
     private static String summary(Score score, KvLayout layout) {
         return String.format(
                 "mean loss %.5f, perplexity %.4f [%d tokens scored; KV %s, %d bytes a token]",
-                score.meanLoss(), score.perplexity(), score.tokens(), layout.type(), layout.bytesPerToken());
+                score.meanLoss(), score.perplexity(), score.tokens(), layout.keyType(), layout.bytesPerToken());
     }
 }

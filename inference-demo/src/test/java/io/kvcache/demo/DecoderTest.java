@@ -75,7 +75,7 @@ final class DecoderTest {
         JsonNode generations =
                 DemoResources.json(DemoResources.TRAINED_REFERENCE).get("generations");
         return StreamSupport.stream(generations.spliterator(), false)
-                .flatMap(node -> Stream.of(KvType.values()).map(type -> Arguments.of(node, type)));
+                .flatMap(node -> Stream.of(KvType.F32, KvType.F16).map(type -> Arguments.of(node, type)));
     }
 
     @ParameterizedTest

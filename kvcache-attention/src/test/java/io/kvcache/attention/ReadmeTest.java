@@ -2,7 +2,6 @@ package io.kvcache.attention;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.kvcache.BlockOrder;
 import io.kvcache.KvCache;
 import io.kvcache.KvLayout;
 import io.kvcache.KvType;
@@ -61,7 +60,6 @@ final class ReadmeTest {
                 .kvHeads(8)
                 .headSize(128)
                 .type(KvType.F16)
-                .order(BlockOrder.ROWS)
                 .tokensPerBlock(32)
                 .build();
         PagedAttention attention = new PagedAttention(layout, 32); // query heads
