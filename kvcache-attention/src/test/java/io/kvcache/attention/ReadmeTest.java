@@ -74,7 +74,7 @@ final class ReadmeTest {
                     for (int layer = 0; layer < layout.layers(); layer++) {
                         model.project(layer, position, key, value);
                         sequence.write(layer, position, key, value);
-                        attention.attend(sequence, layer, query, output); // or your own, over keys() and values()
+                        attention.attend(sequence, layer, query, output); // or your own, over segment()
                     }
                     sequence.commit(prompt[position]); // a block that this fills becomes shareable
                 }
