@@ -26,7 +26,11 @@ final class RunAttention {
     private static final int PAGE_BYTES = 4096;
     private static final int FOUR = 4;
 
-    private final KernelProvider provider;
+    // For blocks of finite elements only, and for any.
+    private final HeadKernels finiteKeys;
+    private final HeadKernels finiteValues;
+    private final HeadKernels anyKeys;
+    private final HeadKernels anyValues;
 
     private float[] queries = new float[0]; // [kvHeads][queries][keyElements] packed as kernels want them
     private float[] scores = new float[0]; // [kvHeads][queries][PIECE_TOKENS]
@@ -51,11 +55,14 @@ final class RunAttention {
     private int readAhead;
 
     RunAttention(KernelProvider provider, LayerShape anyShape) {
-        this.provider = provider;
+        this.finiteKeys = provider.kernels(anyShape.keyType(), false);
+        this.finiteValues = provider.kernels(anyShape.valueType(), false);
+        this.anyKeys = provider.kernels(anyShape.keyType(), true);
+        this.anyValues = provider.kernels(anyShape.valueType(), true);
         this.shape = anyShape;
         this.partials = new Partials();
-        this.keyKernels = provider.kernels(anyShape.keyType(), false);
-        this.valueKernels = provider.kernels(anyShape.valueType(), false);
+        this.keyKernels = finiteKeys;
+        this.valueKernels = finiteValues;
     }
 
     /** Queries that a K/V head has in scratch memory for so many rows. */
@@ -110,7 +117,7 @@ final class RunAttention {
     // ---- queries ----
 
     private void pack(AttentionPlan plan, int task, float[] input, int inputFrom) {
-        HeadKernels kernels = provider.kernels(shape.keyType(), false);
+        HeadKernels kernels = finiteKeys;
         float scale = options.scale() > 0 ? options.scale() : (float) (1 / Math.sqrt(shape.keySize));
         float factor = scale * kernels.keyFactor();
         int width = shape.kvHeads * shape.group * shape.keySize;
@@ -170,9 +177,9 @@ final class RunAttention {
             int next = Math.min(block + 1, end - 1);
             MemorySegment nextMemory = sequence.segment(next);
             long nextAt = sequence.blockOffset(next);
-            boolean exact = !sequence.isFinite(block);
-            keyKernels = provider.kernels(shape.keyType(), exact);
-            valueKernels = provider.kernels(shape.valueType(), exact);
+            boolean finite = sequence.isFinite(block);
+            keyKernels = finite ? finiteKeys : anyKeys;
+            valueKernels = finite ? finiteValues : anyValues;
             for (int slot = 0; slot < shape.tokensPerBlock; slot += PIECE_TOKENS) {
                 piece(block * shape.tokensPerBlock + slot, slot, memory, at, nextMemory, nextAt);
             }
