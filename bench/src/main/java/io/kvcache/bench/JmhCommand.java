@@ -10,7 +10,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Unmatched;
 
 /**
- * Runs the JMH suites: every argument goes to JMH.
+ * Runs the JMH suites: every argument goes to JMH, and the profiler for {@link Figures} besides.
  *
  * <p>Not thread-safe.
  */
@@ -24,7 +24,9 @@ public final class JmhCommand implements CliCommand, Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        Main.main(arguments.toArray(String[]::new));
+        List<String> extended = new ArrayList<>(arguments);
+        extended.addAll(List.of("-prof", Figures.class.getName()));
+        Main.main(extended.toArray(String[]::new));
         return 0;
     }
 }

@@ -19,6 +19,9 @@ final class BenchmarksTest {
                 .warmupIterations(0)
                 .measurementIterations(1)
                 .measurementTime(TimeValue.milliseconds(20))
+                .param("tokens", "256")
+                .param("megabytes", "1")
+                .addProfiler(Figures.class)
                 .shouldFailOnError(true)
                 .verbosity(VerboseMode.SILENT)
                 .build();
