@@ -38,6 +38,7 @@ final class AttentionPlan {
     private int[] sorted = new int[8]; // [entries]
     private int[][] tables = new int[8][0]; // [entries][blocks]
     private int[] blocks = new int[8]; // [entries] that are seen at all
+    private long[] addresses = new long[8]; // [entries] of the first block: block numbers are a cache's own
     private int[] shared = new int[8]; // [entries] leading blocks in common with the entry sorted before
 
     private int tasks;
@@ -80,6 +81,7 @@ final class AttentionPlan {
             sorted = Arrays.copyOf(sorted, capacity);
             tables = Arrays.copyOf(tables, capacity);
             blocks = Arrays.copyOf(blocks, capacity);
+            addresses = Arrays.copyOf(addresses, capacity);
             shared = Arrays.copyOf(shared, capacity);
         }
         for (int entry = 0; entry < entries; entry++) {
@@ -106,6 +108,7 @@ final class AttentionPlan {
             tables[entry] = table;
         }
         sequence.blockTable(table);
+        addresses[entry] = blocks[entry] == 0 ? 0 : sequence.segment(0).address() + sequence.blockOffset(0);
     }
 
     /** Inserts entry i among those before it, which are sorted. */
@@ -125,6 +128,9 @@ final class AttentionPlan {
     }
 
     private int compare(int left, int right) {
+        if (addresses[left] != addresses[right]) {
+            return Long.compare(addresses[left], addresses[right]);
+        }
         int common = common(left, right);
         if (common == blocks[left] || common == blocks[right]) {
             return Integer.compare(blocks[left], blocks[right]);
@@ -133,6 +139,9 @@ final class AttentionPlan {
     }
 
     private int common(int left, int right) {
+        if (addresses[left] != addresses[right]) {
+            return 0;
+        }
         int limit = Math.min(blocks[left], blocks[right]);
         int different = Arrays.mismatch(tables[left], 0, limit, tables[right], 0, limit);
         return different < 0 ? limit : different;

@@ -74,6 +74,11 @@ final class Crew {
                 } catch (RejectedExecutionException e) {
                     helpers[i].called.set(false);
                     return;
+                } catch (Throwable e) { // thrown again when those who came are out
+                    helpers[i].called.set(false);
+                    nextTask.set(tasks);
+                    failure = e;
+                    return;
                 }
             }
         }

@@ -84,14 +84,21 @@ abstract class HeadKernels {
 
     /**
      * Replaces scores by weights, e^(score - greatest) multiplied by {@link #weightFactor}; adds up what they were before that in
-     * {@code totals[row]}, and keeps the greatest score so far in {@code greatest[row]}.
+     * {@code totals[row]}, and keeps the greatest score so far in {@code greatest[row]}. Where that has grown, the total and
+     * the sums so far are multiplied by what their weights were too great.
      *
-     * @return what the sums of earlier weights are to be multiplied by, as they were made with a smaller greatest score
+     * @param sumsCount floats of {@code sums} from {@code sumsFrom} on
      */
-    abstract float softmax(float[] scores, int from, int count, float[] greatest, float[] totals, int row);
-
-    /** Multiplies sums by a factor. */
-    abstract void scale(float[] sums, int from, int count, float factor);
+    abstract void softmax(
+            float[] scores,
+            int from,
+            int count,
+            float[] greatest,
+            float[] totals,
+            int row,
+            float[] sums,
+            int sumsFrom,
+            int sumsCount);
 
     // ---- arrangement ----
 

@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  * of the logger {@code io.kvcache.attention} says so. The system property {@code io.kvcache.attention.kernels} forces
  * {@code scalar}, {@code vector128}, {@code vector256} or {@code vector512}. Results differ in rounding only.
  *
+ * <p>With keys in F16, vectors want |query x scale| below 65,536.
+ *
  * <p>The same batch gives the same result, to the last bit, on the same machine with the same number of threads. In steady state
  * a call allocates nothing; scratch memory grows with the largest batch seen.
  *

@@ -295,10 +295,16 @@ final class RunAttention {
                 valueKernels.softCap(scores, score, count, options.softCap());
             }
             int index = partialAt + head * laidOut + query;
-            float factor = valueKernels.softmax(scores, score, count, partials.greatest, partials.totals, index);
-            if (factor != 1) {
-                valueKernels.scale(partials.sums, sumAt(head, query), shape.sumStride, factor);
-            }
+            valueKernels.softmax(
+                    scores,
+                    score,
+                    count,
+                    partials.greatest,
+                    partials.totals,
+                    index,
+                    partials.sums,
+                    sumAt(head, query),
+                    shape.sumStride);
             if (shape.hasValueScales()) {
                 valueKernels.multiply(scores, score, memory, at + shape.valueScale(head, slot + first), count);
             }

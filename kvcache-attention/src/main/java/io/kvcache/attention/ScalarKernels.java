@@ -165,7 +165,16 @@ final class ScalarKernels extends HeadKernels {
     }
 
     @Override
-    float softmax(float[] scores, int from, int count, float[] greatest, float[] totals, int row) {
+    void softmax(
+            float[] scores,
+            int from,
+            int count,
+            float[] greatest,
+            float[] totals,
+            int row,
+            float[] sums,
+            int sumsFrom,
+            int sumsCount) {
         float maximum = greatest[row];
         for (int i = from; i < from + count; i++) {
             maximum = Math.max(maximum, scores[i]);
@@ -175,17 +184,15 @@ final class ScalarKernels extends HeadKernels {
             scores[i] = (float) Math.exp(scores[i] - maximum);
             sum += scores[i];
         }
-        float factor = maximum == greatest[row] ? 1 : (float) Math.exp(greatest[row] - maximum);
-        greatest[row] = maximum;
-        totals[row] = totals[row] * factor + sum;
-        return factor;
-    }
-
-    @Override
-    void scale(float[] sums, int from, int count, float factor) {
-        for (int i = from; i < from + count; i++) {
-            sums[i] *= factor;
+        if (maximum != greatest[row]) {
+            float factor = (float) Math.exp(greatest[row] - maximum);
+            greatest[row] = maximum;
+            totals[row] *= factor;
+            for (int i = sumsFrom; i < sumsFrom + sumsCount; i++) {
+                sums[i] *= factor;
+            }
         }
+        totals[row] += sum;
     }
 
     // ---- arrangement ----

@@ -9,6 +9,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -61,6 +62,11 @@ final class VectorKernels extends HeadKernels {
     private static final int STEP = WHOLE_LINE ? 2 : 1; // lines that a pair takes
     private static final int SECOND = WHOLE_LINE ? LINE_BYTES : VECTOR_BYTES;
 
+    // By so many lanes, for sums.
+    private static final VectorShuffle<Float> BY_EIGHT = VectorShuffle.iota(FLOATS, 8 % LANES, 1, true);
+    private static final VectorShuffle<Float> BY_FOUR = VectorShuffle.iota(FLOATS, 4 % LANES, 1, true);
+    private static final VectorShuffle<Float> BY_TWO = VectorShuffle.iota(FLOATS, 2, 1, true);
+
     private static final int BITS = 8 * KERNEL.type().bytes();
     private static final int PARTS = 32 / BITS; // elements of a word
     private static final int PART_LANES = PARTS * LANES;
@@ -94,6 +100,19 @@ final class VectorKernels extends HeadKernels {
 
     private static FloatVector load(float[] array, int from) {
         return FloatVector.fromArray(FLOATS, array, from);
+    }
+
+    /** Adds up lanes in a fixed order: reduceLanes has one in the interpreter and another one when compiled. */
+    private static float sum(FloatVector lanes) {
+        FloatVector sums = lanes;
+        if (LANES >= 16) {
+            sums = sums.add(sums.rearrange(BY_EIGHT));
+        }
+        if (LANES >= 8) {
+            sums = sums.add(sums.rearrange(BY_FOUR));
+        }
+        sums = sums.add(sums.rearrange(BY_TWO));
+        return sums.lane(0) + sums.lane(1);
     }
 
     /** One element of each of some consecutive words, the one that {@code shift} brings to the top. */
@@ -446,7 +465,7 @@ final class VectorKernels extends HeadKernels {
                     d = part(row, bytes, shift(3)).fma(load(queries, from + i + 3 * LANES), d);
                 }
             }
-            float sum = a.add(b).add(c.add(d)).reduceLanes(VectorOperators.ADD);
+            float sum = sum(a.add(b).add(c.add(d)));
             for (int i = whole; i < elements; i++) {
                 sum += element(row, i) * queries[from + i];
             }
@@ -552,31 +571,70 @@ final class VectorKernels extends HeadKernels {
         capScores(scores, from, count, cap);
     }
 
-    /** tanh(x) = (1 - e) / (1 + e) with the sign of x, where e = e^(-2|x|). */
+    /** tanh(x) = (1 - e) / (1 + e) with the sign of x, where e = e^(-2|x|); first e for all scores, with the sign, then the rest. */
     private static void capScores(float[] scores, int from, int count, float cap) {
         check(from, count, scores.length, "scores");
-        FloatVector one = all(1);
-        int i = 0;
-        for (; i <= count - LANES; i += LANES) {
-            FloatVector x = load(scores, from + i).div(cap);
-            FloatVector e = exp(x.abs().mul(-2));
-            FloatVector size = one.sub(e).div(one.add(e)).mul(cap);
-            size.blend(size.neg(), x.compare(VectorOperators.LT, 0)).intoArray(scores, from + i);
+        check(0, count, PIECE_TOKENS, "piece");
+        int whole = count - count % LANES;
+        check(0, whole, count, "whole vectors");
+        check(whole, count - whole, count, "rest");
+        FloatVector factor = all(-2 / cap);
+        for (int i = from; i < from + whole; i += LANES) {
+            FloatVector x = load(scores, i);
+            FloatVector e = exp(x.abs().mul(factor));
+            e.blend(e.neg(), x.compare(VectorOperators.LT, 0)).intoArray(scores, i);
         }
-        for (; i < count; i++) {
-            scores[from + i] = cap * (float) Math.tanh(scores[from + i] / cap);
+        FloatVector one = all(1);
+        FloatVector caps = all(cap);
+        for (int i = from; i < from + whole; i += LANES) {
+            FloatVector signed = load(scores, i);
+            FloatVector e = signed.abs();
+            FloatVector size = one.sub(e).div(one.add(e)).mul(caps);
+            VectorMask<Float> negative =
+                    signed.reinterpretAsInts().compare(VectorOperators.LT, 0).cast(FLOATS);
+            size.blend(size.neg(), negative).intoArray(scores, i);
+        }
+        for (int i = from + whole; i < from + count; i++) {
+            float quotient = scores[i] / cap;
+            if (quotient == 0) {
+                scores[i] = quotient * cap; // keeps the sign
+            } else if (Math.abs(quotient) > SATURATED) {
+                scores[i] = Math.copySign(cap, quotient);
+            } else {
+                scores[i] = cap * (float) Math.tanh(quotient);
+            }
         }
     }
 
     @Override
-    float softmax(float[] scores, int from, int count, float[] greatest, float[] totals, int row) {
-        return weigh(scores, from, count, greatest, totals, row);
+    void softmax(
+            float[] scores,
+            int from,
+            int count,
+            float[] greatest,
+            float[] totals,
+            int row,
+            float[] sums,
+            int sumsFrom,
+            int sumsCount) {
+        weigh(scores, from, count, greatest, totals, row, sums, sumsFrom, sumsCount);
     }
 
-    private static float weigh(float[] scores, int from, int count, float[] greatest, float[] totals, int row) {
+    private static void weigh(
+            float[] scores,
+            int from,
+            int count,
+            float[] greatest,
+            float[] totals,
+            int row,
+            float[] sums,
+            int sumsFrom,
+            int sumsCount) {
         check(from, count, scores.length, "scores");
+        check(0, count, PIECE_TOKENS, "piece");
         check(row, 1, greatest.length, "greatest");
         check(row, 1, totals.length, "totals");
+        check(sumsFrom, sumsCount, sums.length, "sums");
         int whole = count - count % LANES;
         FloatVector maxima = all(greatest[row]);
         for (int i = 0; i < whole; i += LANES) {
@@ -586,23 +644,30 @@ final class VectorKernels extends HeadKernels {
         for (int i = whole; i < count; i++) {
             maximum = Math.max(maximum, scores[from + i]);
         }
-        FloatVector sums = zero();
+        FloatVector vectorTotal = zero();
         FloatVector subtrahend = all(maximum);
         for (int i = 0; i < whole; i += LANES) {
             FloatVector e = exp(load(scores, from + i).sub(subtrahend));
-            sums = sums.add(e);
+            vectorTotal = vectorTotal.add(e);
             e.mul(WEIGHT_FACTOR).intoArray(scores, from + i);
         }
-        float sum = sums.reduceLanes(VectorOperators.ADD);
+        float total = sum(vectorTotal);
         for (int i = whole; i < count; i++) {
             float e = (float) Math.exp(scores[from + i] - maximum);
-            sum += e;
+            total += e;
             scores[from + i] = e * WEIGHT_FACTOR;
         }
-        float factor = maximum == greatest[row] ? 1 : (float) Math.exp(greatest[row] - maximum);
-        greatest[row] = maximum;
-        totals[row] = totals[row] * factor + sum;
-        return factor;
+        if (maximum != greatest[row]) {
+            float factor = (float) Math.exp(greatest[row] - maximum);
+            greatest[row] = maximum;
+            total += totals[row] * factor;
+            for (int i = sumsFrom; i < sumsFrom + sumsCount; i += LANES) { // whole vectors, see LayerShape.sumStride
+                load(sums, i).mul(factor).intoArray(sums, i);
+            }
+        } else {
+            total += totals[row];
+        }
+        totals[row] = total;
     }
 
     private static final float WEIGHT_FACTOR = F16 ? 0x1p112f : 1;
@@ -613,6 +678,7 @@ final class VectorKernels extends HeadKernels {
     private static final float ROUNDER = 12582912f; // 1.5 x 2^23: added, it leaves the nearest integer in the low bits
     private static final float LEAST = -126; // x log2(e) stays above the least exponent
     private static final float VANISHING = -87;
+    private static final float SATURATED = 20; // tanh is 1 from there on
 
     /**
      * e^x for x at most 0, with a relative error below 4e-7, and 0 below -87: 2^k x 2^f with k an integer and f from -.5 to .5, 2^f by
@@ -631,17 +697,6 @@ final class VectorKernels extends HeadKernels {
         IntVector exponent =
                 rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).add(0x3f800000);
         return power.mul(exponent.reinterpretAsFloats()).blend(0, x.compare(VectorOperators.LT, VANISHING));
-    }
-
-    @Override
-    void scale(float[] sums, int from, int count, float factor) {
-        int i = 0;
-        for (; i <= count - LANES; i += LANES) {
-            load(sums, from + i).mul(factor).intoArray(sums, from + i);
-        }
-        for (; i < count; i++) {
-            sums[from + i] *= factor;
-        }
     }
 
     // ---- arrangement ----
