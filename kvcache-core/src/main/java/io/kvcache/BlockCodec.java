@@ -181,6 +181,23 @@ final class BlockCodec {
         }
     }
 
+    /**
+     * Moves tokens of a block, all layers, to slots of another one or to earlier slots of the same, as they are stored. The target is
+     * not finite if the source is not, in whatever slot.
+     */
+    void move(int source, int sourceSlot, int tokens, int target, int targetSlot) {
+        if (!memory.isFinite(source)) {
+            memory.markNotFinite(target);
+        }
+        MemorySegment from = memory.segment(source);
+        MemorySegment to = memory.segment(target);
+        for (int i = 0; i < 2 * layout.layers(); i++) {
+            BlockMatrix matrix = layout.matrix(i);
+            MatrixCodec codec = matrix.keys ? keyCodec : valueCodec;
+            codec.move(matrix, from, memory.offset(source), sourceSlot, tokens, to, memory.offset(target), targetSlot);
+        }
+    }
+
     private void copy(int source, int target, long offset, long bytes) {
         MemorySegment.copy(
                 memory.segment(source),

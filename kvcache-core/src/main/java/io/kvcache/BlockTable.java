@@ -48,6 +48,10 @@ final class BlockTable {
     int wantedSlots; // in a batch
     boolean tailReplaced; // by the last reserve
 
+    // While tokens move: the blocks that there were from index movedFrom on. It holds them until the rows are copied.
+    private final IntArrayList before = new IntArrayList();
+    private int movedFrom;
+
     // Whether the block that holds position length is known to have no other holder. It lets reserve do without the
     // lock while a block fills; only a fork of this very sequence can share it, and truncate may fall back on a shared
     // one.
@@ -193,6 +197,11 @@ final class BlockTable {
         return Math.min(tokensPerBlock, reach() - index * tokensPerBlock);
     }
 
+    /** Slots of a block from one on. */
+    int slotsFrom(int slot) {
+        return tokensPerBlock - slot;
+    }
+
     /** Whether the next token goes into a block that holds tokens already and may have other holders. */
     boolean mayShareTail() {
         return !ownsTail && length % tokensPerBlock != 0;
@@ -273,6 +282,14 @@ final class BlockTable {
         ownsTail = false;
     }
 
+    /** Cuts the committed tokens and reserves slots in blocks that it has to itself; they will hold what moves there. */
+    void discard(int newLength, int moving) {
+        truncate(newLength);
+        if (moving > 0) {
+            reserve(moving);
+        }
+    }
+
     /** Says that the last block has got another holder. */
     void shareTail() {
         ownsTail = false;
@@ -292,6 +309,36 @@ final class BlockTable {
         life = other.life;
         published = other.published;
         version++;
+    }
+
+    /** Publishes nothing any more and takes note of its blocks from an index on, as tokens in them are going to move. */
+    void beginMove(int first) {
+        publishes = false;
+        movedFrom = first;
+        for (int index = first; index < count; index++) {
+            before.addInt(blocks[index]);
+        }
+        version++;
+    }
+
+    /** The block that held a position before tokens moved. */
+    int blockBefore(int position) {
+        return before.getInt(indexOf(position) - movedFrom);
+    }
+
+    /** The index of the first block that was noted. */
+    int movedFrom() {
+        return movedFrom;
+    }
+
+    /** Takes the last one of the blocks that were noted. */
+    int removeLastBefore() {
+        return before.popInt();
+    }
+
+    /** The index behind the last one of the blocks that were noted and are not yet removed. */
+    int beforeEnd() {
+        return movedFrom + before.size();
     }
 
     /** Notes a block that holds what nobody may read. */

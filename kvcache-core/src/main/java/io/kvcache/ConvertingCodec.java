@@ -139,6 +139,29 @@ final class ConvertingCodec extends MatrixCodec {
         scratches.release(scratch);
     }
 
+    @Override
+    void move(
+            BlockMatrix matrix,
+            MemorySegment source,
+            long sourceBlock,
+            int sourceSlot,
+            int rows,
+            MemorySegment target,
+            long targetBlock,
+            int targetSlot) {
+        CodecScratch scratch = scratches.claim();
+        for (int done = 0; done < rows; ) {
+            int tokens = tokens(targetSlot + done, tokens(sourceSlot + done, rows - done));
+            for (int head = 0; head < matrix.heads; head += scratch.heads()) {
+                scratch.begin(matrix, head);
+                take(scratch, tokens, matrix, source, sourceBlock, sourceSlot + done);
+                put(scratch, tokens, matrix, target, targetBlock, targetSlot + done);
+            }
+            done += tokens;
+        }
+        scratches.release(scratch);
+    }
+
     private void take(
             CodecScratch scratch, int tokens, BlockMatrix matrix, MemorySegment segment, long block, int slot) {
         placement.take(scratch, tokens, matrix, segment, block, slot);

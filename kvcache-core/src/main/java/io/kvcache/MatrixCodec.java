@@ -44,4 +44,15 @@ abstract class MatrixCodec {
             int rows,
             MemorySegment destination,
             long to);
+
+    /** Moves tokens to other slots, as they are stored: elements and scales. In one block, they move towards its start. */
+    abstract void move(
+            BlockMatrix matrix,
+            MemorySegment source,
+            long sourceBlock,
+            int sourceSlot,
+            int rows,
+            MemorySegment target,
+            long targetBlock,
+            int targetSlot);
 }

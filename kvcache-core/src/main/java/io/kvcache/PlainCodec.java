@@ -49,4 +49,18 @@ final class PlainCodec extends MatrixCodec {
             long to) {
         MemorySegment.copy(segment, block + matrix.rowOffset(slot), destination, to, rows * matrix.rowBytes);
     }
+
+    @Override
+    void move(
+            BlockMatrix matrix,
+            MemorySegment source,
+            long sourceBlock,
+            int sourceSlot,
+            int rows,
+            MemorySegment target,
+            long targetBlock,
+            int targetSlot) {
+        long from = sourceBlock + matrix.rowOffset(sourceSlot);
+        MemorySegment.copy(source, from, target, targetBlock + matrix.rowOffset(targetSlot), rows * matrix.rowBytes);
+    }
 }

@@ -556,6 +556,11 @@ final class PrefixCache {
         return news;
     }
 
+    /** Whether a block will be overwritten after its last release. */
+    boolean isToBeOverwritten(int block) {
+        return toOverwrite.get(block);
+    }
+
     private void free(int block) {
         if (toOverwrite.get(block)) {
             toOverwrite.clear(block);

@@ -19,13 +19,13 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Rows are [kvHeads x headSize], heads outermost; positions count tokens from 0; block indices count the blocks of this
  * sequence from 0. Views, offsets and copies of the block table are valid until {@link #tableVersion()} changes: reserve,
- * commit, truncate and close may change it.
+ * commit, truncate, discard and close may change it.
  *
  * <p>Once the sequence is closed, every method but {@link #layout}, {@link #toString} and those that close throws
  * {@link IllegalStateException}; positions, rows and layers out of range are an {@link IndexOutOfBoundsException}. A call
  * that throws has changed nothing.
  *
- * <p>Not thread-safe: belongs to one thread at a time; between its calls to tryReserve, commit, truncate, fork and close
+ * <p>Not thread-safe: belongs to one thread at a time; between its calls to tryReserve, commit, truncate, discard, fork and close
  * any number of threads may write different rows and read.
  */
 public final class Sequence implements AutoCloseable {
@@ -551,6 +551,49 @@ public final class Sequence implements AutoCloseable {
     }
 
     /**
+     * Drops the committed positions from {@code from} to {@code to}, exclusive, for instance the oldest ones behind the first few, so that
+     * generation can go on beyond the context that the model or the memory allows. The positions behind move up to
+     * {@code from}, in order, and are reserved, not committed:
+     *
+     * <pre>
+     *   before   0 .... from .... to ......... length
+     *            | kept | dropped | moved      |
+     *   after    0 .... length()  |
+     *            | kept | reserved |     reserved() = length - to
+     * </pre>
+     *
+     * <p>Their keys and values are as they were: keys of a model that rotates them are still turned for their old positions. The
+     * caller gathers the keys, turns them by {@code from - to} positions, writes them, and commits the tokens, of which it has
+     * taken note before, again.
+     *
+     * <p>What lies before {@code from} in full blocks stays shared as it was, and what others share or find cached stays as it is: the
+     * positions that move do so into blocks of this sequence's own. Those that it has got by an earlier call, and not shared
+     * since, it uses again, without needing more memory.
+     *
+     * <p>From then on this sequence publishes nothing any more, since what follows depends on dropped tokens, and adopts
+     * nothing; nor does a fork of it, or a session.
+     *
+     * @param from the first position to drop
+     * @param to the position behind the last one to drop, at most {@link #length()}
+     * @return whether there was memory for blocks of its own, before others are given back; if not, nothing has changed
+     * @throws IllegalStateException if slots are reserved: commit them, or {@code truncate(length())} first
+     * @throws IndexOutOfBoundsException if no committed position is in the range, or any other
+     * @throws BlockMemoryException if the operating system refuses memory that the cache's limit allows
+     */
+    public boolean discard(int from, int to) {
+        BlockTable current = checkNotReserved("discard");
+        if (from < 0 || from >= to || to > current.length()) {
+            throw new IndexOutOfBoundsException("discard drops at least one position, committed ones only: from=" + from
+                    + " to=" + to + " committed=" + current.length());
+        }
+        if (!pool.discard(current, from, to)) {
+            return false;
+        }
+        expireViews();
+        return true;
+    }
+
+    /**
      * Opens a second sequence with the same tokens. It shares every block; whichever of the two writes into the last, partly
      * filled block first gets a copy of it, at its reserve.
      *
@@ -576,7 +619,7 @@ public final class Sequence implements AutoCloseable {
     /**
      * Takes up what other sequences have published meanwhile of the prompt that this one was opened with, instead of computing it
      * again; like the look-up at open, it leaves at least one token of the prompt. Does not block. A sequence whose
-     * prompt goes another way than what it has committed, a fork, and one opened without look-up or publishing adopt nothing.
+     * prompt goes another way than what it has committed, one that has {@link #discard discarded} any, a fork, and one opened without look-up or publishing adopt nothing.
      *
      * <p>A loop that runs many sequences asks before it computes the next chunk of one: {@code adopt()}, then, if
      * {@link #isFollowing()}, leaves it for later.

@@ -253,9 +253,7 @@ final class SequencePool {
                     refuse(table);
                     break;
                 }
-                backed = reserver.memoryNeeded();
-                reserver.cancel(table);
-                reserver.clear();
+                backed = takeBack(table);
                 taken = backed <= memory.blocks();
                 if (taken) {
                     take(table, wanted);
@@ -270,6 +268,14 @@ final class SequencePool {
         }
         afterUnlock();
         return taken;
+    }
+
+    /** Takes a plan back, to be taken at once; returns how many blocks must have memory for it. */
+    private int takeBack(BlockTable table) {
+        int backed = reserver.memoryNeeded();
+        reserver.cancel(table);
+        reserver.clear();
+        return backed;
     }
 
     private void take(BlockTable table, int wanted) {
@@ -443,6 +449,55 @@ final class SequencePool {
         }
         afterUnlock();
         return kept < count;
+    }
+
+    /**
+     * Drops committed tokens, and lets those behind move up as reserved ones, into blocks of the table's own.
+     *
+     * @return whether there was room; if not, nothing has changed
+     */
+    boolean discard(BlockTable table, int from, int to) {
+        int moving = table.length() - to;
+        int end = layout.blocksFor(from + moving);
+        int first = moving == 0 ? end : table.indexOf(from);
+        long now = now();
+        boolean taken = false;
+        while (!taken) {
+            int backed;
+            synchronized (lock) {
+                prefixes.advanceTo(now);
+                if (!reserver.planOwn(table, first, end)) {
+                    table.root().partition.traffic.refusals++;
+                    return false;
+                }
+                backed = takeBack(table);
+                taken = backed <= memory.blocks();
+                if (taken) {
+                    reserver.takeOwn(table, first, end);
+                    table.discard(from, moving);
+                    flights.end(table);
+                    afterChange();
+                }
+            }
+            if (!taken) {
+                memory.ensure(backed);
+            }
+        }
+        finishDiscard(table, to);
+        return true;
+    }
+
+    /** Fills the blocks that a discard has taken, without the lock, and gives back those that it needs no more. */
+    private void finishDiscard(BlockTable table, int to) {
+        long now = now();
+        reserver.finish(table);
+        reserver.move(table, to);
+        synchronized (lock) {
+            prefixes.advanceTo(now);
+            reserver.releaseBefore(table);
+            afterChange();
+        }
+        afterUnlock();
     }
 
     /** Drops a reference that a copy has made superfluous. */

@@ -2,7 +2,7 @@ package io.kvcache;
 
 /**
  * Makes room in block tables: plans what reserves need, takes the blocks, and fills those that replace shared ones. To plan is to
- * count: several tables can be planned, and then all of them, or none, be served.
+ * count: several tables can be planned, and then all of them, or none, be served. Likewise for tokens that move to other slots.
  *
  * <p>Not thread-safe: guarded by the lock of the {@link SequencePool}, {@link #finish} apart.
  */
@@ -31,10 +31,23 @@ final class SlotReserver {
      * @return whether there is room beside what is planned already; if not, nothing has changed
      */
     boolean plan(BlockTable table, int wanted) {
-        Partition partition = table.root().partition;
         int shared = sharedTail(table);
-        int needed = Math.max(0, wanted - table.count()) + (shared == BlockPool.NONE ? 0 : 1);
-        long obtainable = ledger.obtainable(partition);
+        return plan(table, Math.max(0, wanted - table.count()) + (shared == BlockPool.NONE ? 0 : 1), shared);
+    }
+
+    /** Counts what a table needs in order to have its blocks from one index to another to itself, and promises it; see above. */
+    boolean planOwn(BlockTable table, int first, int end) {
+        int needed = 0;
+        for (int index = first; index < end; index++) {
+            needed += isOwn(table.block(index)) ? 0 : 1;
+        }
+        return plan(table, needed, BlockPool.NONE);
+    }
+
+    private boolean plan(BlockTable table, int more, int shared) {
+        Partition partition = table.root().partition;
+        int needed = more;
+        long obtainable = Math.max(0, ledger.obtainable(partition)); // less than none: who needs none is not refused
         if (needed > obtainable && prefixes.canTakeOver(shared)) {
             needed--;
         }
@@ -71,8 +84,12 @@ final class SlotReserver {
 
     private int sharedTail(BlockTable table) {
         int last = table.lastBlock();
-        boolean shared = table.mayShareTail() && (!ledger.hasOneHolder(last) || prefixes.isPublished(last));
-        return shared ? last : BlockPool.NONE;
+        return table.mayShareTail() && !isOwn(last) ? last : BlockPool.NONE;
+    }
+
+    /** Whether nobody else holds a block, and nobody else can find it. */
+    private boolean isOwn(int block) {
+        return ledger.hasOneHolder(block) && !prefixes.isPublished(block);
     }
 
     /** Takes what was planned; memory has grown as needed. The table is to be {@link #finish finished} without the lock. */
@@ -136,5 +153,64 @@ final class SlotReserver {
             codec.copy(shared, table.blockAt(length), table.slotAt(length));
         }
         return shared;
+    }
+
+    // ---- tokens that move down ----
+
+    /**
+     * Takes what was {@link #planOwn planned}: the table has its blocks from one index to another to itself then, and none behind them.
+     * Those that it had before it holds until {@link #releaseBefore}.
+     */
+    void takeOwn(BlockTable table, int first, int end) {
+        Partition partition = table.root().partition;
+        makeAvailable(partition, table.neededBlocks);
+        table.beginMove(first);
+        for (int index = first; index < end; index++) {
+            if (!isOwn(table.block(index))) {
+                int after = index == 0 ? BlockPool.NONE : table.block(index - 1);
+                table.replace(index, ledger.allocate(partition, after, table));
+            }
+        }
+        while (table.count() > end) {
+            table.removeLast();
+        }
+    }
+
+    /**
+     * Copies rows from where they were before into the table's reserved slots, and the rows before those in the first block. Takes time;
+     * the lock is not held. In a block that stays, rows only move to slots before their own, so the first come first.
+     *
+     * @param position of the first row, before
+     */
+    void move(BlockTable table, int position) {
+        int length = table.length();
+        int kept = table.slotAt(length);
+        if (kept > 0 && table.reserved() > 0 && table.blockBefore(length) != table.blockAt(length)) {
+            codec.copy(table.blockBefore(length), table.blockAt(length), kept);
+        }
+        for (int done = 0; done < table.reserved(); ) {
+            int from = position + done;
+            int to = length + done;
+            int run =
+                    Math.min(table.reserved() - done, table.slotsFrom(Math.max(table.slotAt(from), table.slotAt(to))));
+            codec.move(table.blockBefore(from), table.slotAt(from), run, table.blockAt(to), table.slotAt(to));
+            done += run;
+        }
+    }
+
+    /** Releases the blocks that the table has no more, last one first. What was to be overwritten is where it has moved, too. */
+    void releaseBefore(BlockTable table) {
+        boolean erased = false;
+        while (table.beforeEnd() > table.movedFrom()) {
+            int index = table.beforeEnd() - 1;
+            int block = table.removeLastBefore();
+            erased |= prefixes.isToBeOverwritten(block);
+            if (index >= table.count() || table.block(index) != block) {
+                prefixes.release(block);
+            }
+        }
+        for (int index = table.movedFrom(); erased && index < table.count(); index++) {
+            prefixes.overwriteLater(table.block(index));
+        }
     }
 }

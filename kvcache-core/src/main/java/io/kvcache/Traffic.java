@@ -27,7 +27,7 @@ import java.util.Map;
  * @param waits opens that waited, for a slot, for room or for what another sequence was computing
  * @param waitedNanos how long they waited, added up
  * @param timeouts how many of them came to their deadline
- * @param refusals reserves that found no room
+ * @param refusals reserves, and calls of {@link Sequence#discard}, that found no room
  * @param sessionHits sessions found by their key
  * @param sessionMisses keys that were not there, or whose blocks are guaranteed to others
  * @param droppedSessions sessions given up for room

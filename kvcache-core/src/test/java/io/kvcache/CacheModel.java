@@ -267,14 +267,7 @@ final class CacheModel {
             if (needed > obtainable) {
                 return false;
             }
-            while (root.space.blocks() + needed > root.space.ceiling) {
-                reclaim(space -> space == root.space);
-            }
-            while (live.size() + needed > maximumBlocks) {
-                boolean borrowed = leaves().anyMatch(CacheModel::isBorrowed)
-                        || yieldingSessions(CacheModel::isBorrowed).findAny().isPresent();
-                reclaim(borrowed ? CacheModel::isBorrowed : space -> space == root.space);
-            }
+            reclaim(needed);
             if (takeOver != null) {
                 giveUpHolders(root.space, takeOver);
                 if (takeOver.prefix != null) {
@@ -289,6 +282,17 @@ final class CacheModel {
                 hold(new Block(root.space, tokensPerBlock));
             }
             return true;
+        }
+
+        private void reclaim(int needed) {
+            while (root.space.blocks() + needed > root.space.ceiling) {
+                CacheModel.this.reclaim(space -> space == root.space);
+            }
+            while (live.size() + needed > maximumBlocks) {
+                boolean borrowed = leaves().anyMatch(CacheModel::isBorrowed)
+                        || yieldingSessions(CacheModel::isBorrowed).findAny().isPresent();
+                CacheModel.this.reclaim(borrowed ? CacheModel::isBorrowed : space -> space == root.space);
+            }
         }
 
         // ---- what is computed together ----
@@ -459,6 +463,56 @@ final class CacheModel {
             }
             releaseTo(Math.ceilDiv(length, tokensPerBlock));
             settle();
+        }
+
+        /** Drops tokens; what is behind them is written again in front, uncommitted. */
+        boolean discard(int from, int to) {
+            List<@Nullable Integer> moving = new ArrayList<>();
+            for (int position = to; position < tokens.size(); position++) {
+                moving.add(stamp(position));
+            }
+            int end = Math.ceilDiv(from + moving.size(), tokensPerBlock);
+            int first = moving.isEmpty() ? end : from / tokensPerBlock;
+            int needed = (int) blocks.subList(first, end).stream()
+                    .filter(CacheModel::isSharedOrPublished)
+                    .count();
+            if (needed > Math.max(0, root.space.obtainable())) {
+                return false;
+            }
+            reclaim(needed);
+            List<Block> before = List.copyOf(blocks);
+            ownBlocks(first, end, from);
+            tokens.subList(from, tokens.size()).clear();
+            reserved = moving.size();
+            ownsTail = reserved > 0;
+            published = Math.min(published, from / tokensPerBlock);
+            publishes = false;
+            endClaim();
+            for (int i = 0; i < reserved; i++) {
+                blocks.get((from + i) / tokensPerBlock).stamps[(from + i) % tokensPerBlock] = moving.get(i);
+            }
+            for (int i = before.size() - 1; i >= first; i--) {
+                if (i >= blocks.size() || blocks.get(i) != before.get(i)) {
+                    letGo(before.get(i));
+                }
+            }
+            settle();
+            return true;
+        }
+
+        /** Replaces what others may see from one block to another, the tokens before {@code from} kept, and drops what is behind. */
+        private void ownBlocks(int first, int end, int from) {
+            blocks.subList(end, blocks.size()).clear();
+            for (int i = first; i < end; i++) {
+                if (isSharedOrPublished(blocks.get(i))) {
+                    Block own = new Block(root.space, tokensPerBlock);
+                    int kept = Math.max(0, from - i * tokensPerBlock);
+                    System.arraycopy(blocks.get(i).stamps, 0, own.stamps, 0, kept);
+                    own.holders++;
+                    live.add(own);
+                    blocks.set(i, own);
+                }
+            }
         }
 
         private void releaseTo(int kept) {

@@ -40,6 +40,7 @@ final class CacheModelTest {
     private int stamp;
     private long nanos;
     private boolean exactReasons;
+    private int refusedDiscards;
 
     /** What is configured of a cache: lengths in tokens and blocks. */
     enum Setting {
@@ -101,6 +102,7 @@ final class CacheModelTest {
         long hitTokens = 0;
         int adopted = 0;
         int warmed = 0;
+        int discarded = 0;
         for (int step = 0; step < STEPS; step++) {
             if (pairs.isEmpty() || (pairs.size() < SEQUENCES && random.nextInt(12) == 0)) {
                 hitTokens += open(model);
@@ -117,7 +119,13 @@ final class CacheModelTest {
                 case 14 -> put(pair);
                 case 15 -> useSession(model);
                 case 16 -> adopted += adopt(pair);
-                case 17 -> warmed += random.nextInt(4) == 0 ? warm(model, layout) : 0;
+                case 17 -> {
+                    switch (random.nextInt(8)) {
+                        case 0, 1 -> warmed += warm(model, layout);
+                        case 2, 3 -> discarded += discard(pair, layout);
+                        default -> {}
+                    }
+                }
                 default -> closeSometimes(pair);
             }
             if (random.nextInt(2000) == 0) {
@@ -135,10 +143,12 @@ final class CacheModelTest {
         assertTrue(setting.blocks > 50 || refused > STEPS / 1000, "memory was full often enough: " + refused);
         long evicted = cache.stats().traffic().evictedBlocks();
         assertTrue(setting.blocks > 50 || evicted > STEPS / 500, "blocks were evicted: " + evicted);
-        assertTrue(cache.stats().traffic().expiredBlocks() > STEPS / 2000, "blocks expired: " + cache.stats());
+        assertTrue(cache.stats().traffic().expiredBlocks() > STEPS / 3000, "blocks expired: " + cache.stats());
         Traffic traffic = cache.stats().traffic();
         assertTrue(adopted > 100, "tokens were adopted: " + adopted);
         assertTrue(warmed > STEPS / 500, "prompts were warmed: " + warmed);
+        assertTrue(discarded > STEPS / 200, "tokens were discarded: " + discarded);
+        assertTrue(setting.blocks > 50 || refusedDiscards > STEPS / 2000, "refused: " + refusedDiscards);
         assertTrue(traffic.sessionHits() > STEPS / 500, () -> "sessions were found: " + traffic);
         assertTrue(setting.blocks > 50 || traffic.droppedSessions() > STEPS / 2000, () -> "were given up: " + traffic);
         pairs.forEach(pair -> pair.real.close());
@@ -513,6 +523,33 @@ final class CacheModelTest {
     private static void truncateTo(Pair pair, int length) {
         pair.real.truncate(length);
         pair.model.truncate(length);
+    }
+
+    /** Returns how many tokens were dropped. Those behind are committed again, some of them written again. */
+    private int discard(Pair pair, KvLayout layout) {
+        int length = pair.real.length();
+        truncateTo(pair, length); // cancels the reservation
+        int from = random.nextInt(length + 1);
+        int to = Math.min(length, from + 1 + random.nextInt(2 * layout.tokensPerBlock()));
+        if (from == length) {
+            return 0;
+        }
+        List<Integer> moving = List.copyOf(pair.model.tokens().subList(to, length));
+        long version = pair.real.tableVersion();
+        boolean discarded = pair.model.discard(from, to);
+        assertEquals(discarded, pair.real.discard(from, to));
+        assertEquals(discarded, version != pair.real.tableVersion());
+        if (!discarded) {
+            refusedDiscards++;
+            return 0;
+        }
+        assertSame(List.of(pair), layout);
+        if (random.nextBoolean()) {
+            write(pair, layout);
+        }
+        pair.real.commit(toArray(moving));
+        pair.model.commit(moving);
+        return to - from;
     }
 
     private void fork(Pair pair) {
