@@ -317,11 +317,16 @@ final class Admission {
      * @throws IllegalArgumentException with the numbers
      */
     void checkFits(Partition partition, int[] prompt, OpenOptions options) {
-        if (options.room() > Integer.MAX_VALUE - 8 - prompt.length
-                || wantedBlocks(prompt, options) > ledger.most(partition)) {
+        if (!couldFit(partition, prompt, options)) {
             throw new IllegalArgumentException("prompt and room can never fit: promptTokens=" + prompt.length
                     + " room=" + options.room() + " tokensPerBlock=" + layout.tokensPerBlock() + " mostBlocks="
                     + ledger.most(partition));
         }
+    }
+
+    /** Whether a prompt and its room could be opened, were nobody else's open. */
+    boolean couldFit(Partition partition, int[] prompt, OpenOptions options) {
+        return options.room() <= Integer.MAX_VALUE - 8 - prompt.length
+                && wantedBlocks(prompt, options) <= ledger.most(partition);
     }
 }

@@ -120,6 +120,31 @@ public final class Namespace {
         return sequences.probe(partition, checkPrompt(prompt), options);
     }
 
+    /**
+     * Returns whether {@code open(prompt, options, Duration.ZERO)} would open now: there is a slot, and room for the rest of the prompt
+     * and {@code options.room()} slots behind it, beside the cached prefix that it would start with, and nobody who waits is
+     * overtaken. Changes nothing. For loops that must not wait, and choose among many prompts.
+     *
+     * @param prompt [tokens] at least one token id; not kept
+     * @param options of the sequence that would be opened
+     * @return whether it would; false also where it could never fit
+     * @throws IllegalArgumentException if the prompt is empty
+     * @throws IllegalStateException if the cache is closed
+     */
+    public boolean hasRoom(int[] prompt, OpenOptions options) {
+        return sequences.hasRoom(partition, checkPrompt(prompt), options);
+    }
+
+    /**
+     * Returns how many blocks sequences of this namespace could hold at most, were nobody else's open: the limit of the cache less the
+     * floors of other namespaces, or its own ceiling if that is lower.
+     *
+     * @return blocks
+     */
+    public int mostBlocks() {
+        return sequences.mostBlocks(partition);
+    }
+
     // ---- sessions ----
 
     /**

@@ -98,6 +98,24 @@ final class SequencePool {
 
     // ---- open ----
 
+    /** Blocks that a partition could hold at most. */
+    int mostBlocks(Partition partition) {
+        synchronized (lock) {
+            return (int) Math.min(prefixes.ledger().most(partition), Integer.MAX_VALUE);
+        }
+    }
+
+    /** Whether {@link #openInTime} would open a sequence now. */
+    boolean hasRoom(Partition partition, int[] prompt, OpenOptions options) {
+        long now = now();
+        synchronized (lock) {
+            checkOpen();
+            prefixes.advanceTo(now);
+            return admission.couldFit(partition, prompt, options)
+                    && admission.mayOpen(null, partition, prompt, options, true, openSequences);
+        }
+    }
+
     /** How many tokens of a prompt {@link #open} would find cached. */
     int probe(Partition partition, int[] prompt, OpenOptions options) {
         long now = now();

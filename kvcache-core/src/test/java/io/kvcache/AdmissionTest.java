@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.LongSummaryStatistics;
 import java.util.Objects;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -279,6 +280,122 @@ final class AdmissionTest {
             hog.truncate(0);
             opened(waiter).close();
         }
+    }
+
+    // ---- asking first ----
+
+    @Test
+    void shouldKnowWhetherAPromptCouldOpenNow() throws InterruptedException {
+        KvCache cache = cache(6, 3);
+        Namespace namespace = cache.namespace("a");
+        OpenOptions options = OpenOptions.DEFAULT.withRoom(3);
+        try (Sequence running = compute(namespace, prompt(1, 2))) { // 3 blocks
+            assertTrue(namespace.hasRoom(prompt(2, 2), options));
+            assertFalse(namespace.hasRoom(prompt(2, 3), options), "4 blocks, and there are 3");
+            assertTrue(namespace.hasRoom(Arrays.copyOf(prompt(1, 2), 17), options), "2 of 5 are there");
+            assertFalse(namespace.hasRoom(Arrays.copyOf(prompt(1, 2), 17), options.withoutLookup()));
+            assertFalse(namespace.hasRoom(prompt(2, 2), options.withRoom(4)));
+            Sequence second = running.fork();
+            Sequence third = running.fork();
+            assertFalse(namespace.hasRoom(prompt(2, 2), options), "no slot");
+            third.close();
+            second.close();
+            assertEquals(0, namespace.stats().traffic().timeouts());
+        }
+    }
+
+    @Test
+    void shouldKnowWhatCouldNeverOpen() {
+        KvCache cache = cache(10, 10);
+        cache.namespace("floor", NamespaceOptions.DEFAULT.withFloorBytes(4 * BLOCK_BYTES));
+        Namespace bounded = cache.namespace("b", NamespaceOptions.DEFAULT.withCeilingBytes(3 * BLOCK_BYTES));
+        Namespace plain = cache.namespace("p");
+        OpenOptions options = OpenOptions.DEFAULT;
+        assertTrue(plain.hasRoom(prompt(1, 5), options.withRoom(3)));
+        assertFalse(plain.hasRoom(prompt(1, 5), options.withRoom(4)));
+        assertFalse(plain.hasRoom(prompt(1, 5), options.withRoom(Integer.MAX_VALUE)));
+        assertTrue(bounded.hasRoom(prompt(1, 2), options.withRoom(3)));
+        assertFalse(bounded.hasRoom(prompt(1, 2), options.withRoom(4)));
+        assertRefused("prompt has no token: length=0", () -> plain.hasRoom(new int[0], options));
+    }
+
+    @Test
+    void shouldNotSayThatThereIsRoomBeforeWhoeverWaits() throws Exception {
+        KvCache cache = cache(10, 10);
+        Namespace guaranteed = cache.namespace("g", NamespaceOptions.DEFAULT.withFloorBytes(3 * BLOCK_BYTES));
+        Namespace plain = cache.namespace("p");
+        try (Sequence hog = plain.open(prompt(1, 1))) {
+            assertTrue(hog.tryReserve(5 * TOKENS_PER_BLOCK));
+            assertTrue(plain.hasRoom(prompt(3, 1), OpenOptions.DEFAULT));
+            Future<@Nullable Sequence> waiter = waiting(cache, plain, prompt(2, 2));
+            assertFalse(plain.hasRoom(prompt(3, 1), OpenOptions.DEFAULT));
+            assertTrue(guaranteed.hasRoom(prompt(3, 2), OpenOptions.DEFAULT));
+            assertEquals(1, cache.stats().waitingOpens());
+            hog.truncate(0);
+            opened(waiter).close();
+        }
+    }
+
+    @Test
+    void shouldRefuseToAnswerWhenTheCacheIsClosed() {
+        KvCache cache = cache(10, 10);
+        Namespace namespace = cache.namespace("a");
+        cache.close();
+        assertMisuse("cache is closed", () -> namespace.hasRoom(new int[1], OpenOptions.DEFAULT));
+    }
+
+    /** Opens, extends, stores and closes at random, with a floor, a ceiling and few slots. */
+    @Test
+    void shouldAgreeWithAnOpenThatDoesNotWait() throws InterruptedException {
+        Random random = new Random(7);
+        KvCache cache = cache(20, 5);
+        List<Namespace> namespaces = List.of(
+                cache.namespace("f", NamespaceOptions.DEFAULT.withFloorBytes(5 * BLOCK_BYTES)),
+                cache.namespace("c", NamespaceOptions.DEFAULT.withCeilingBytes(8 * BLOCK_BYTES)),
+                cache.namespace("p"));
+        List<Sequence> open = new ArrayList<>();
+        int opened = 0;
+        int refused = 0;
+        for (int step = 0; step < 20_000; step++) {
+            Namespace namespace = namespaces.get(random.nextInt(3));
+            int[] prompt = Arrays.copyOf(prompt(random.nextInt(4), 4), 1 + random.nextInt(16));
+            prompt[random.nextInt(prompt.length)] += random.nextInt(2) * 100;
+            OpenOptions options = options(random);
+            CacheStats before = cache.stats();
+            boolean hasRoom = namespace.hasRoom(prompt, options);
+            assertEquals(before, cache.stats());
+            Sequence sequence = namespace.mostBlocks() < LAYOUT.blocksFor(prompt.length + options.room())
+                    ? null
+                    : namespace.open(prompt, options, Duration.ZERO);
+            assertEquals(sequence != null, hasRoom);
+            if (sequence == null) {
+                refused++;
+            } else {
+                opened++;
+                sequence.commit(prompt, sequence.length(), prompt.length - sequence.length());
+                open.add(sequence);
+            }
+            if (sequence != null && random.nextInt(4) == 0) {
+                sequence.truncate(sequence.length());
+                assertTrue(namespace.put("key " + random.nextInt(3), sequence, Retention.DEFAULT));
+            }
+            while (open.size() > random.nextInt(7)) {
+                open.remove(random.nextInt(open.size())).close();
+            }
+            cache.verify();
+        }
+        assertTrue(opened > 2000 && refused > 2000, opened + " " + refused);
+        open.forEach(Sequence::close);
+    }
+
+    private static OpenOptions options(Random random) {
+        OpenOptions options = OpenOptions.DEFAULT.withRoom(random.nextInt(20));
+        return switch (random.nextInt(6)) {
+            case 0 -> options.withoutLookup();
+            case 1 -> options.withoutPublish();
+            case 2 -> options.withIdentity("adapter", "x");
+            default -> options;
+        };
     }
 
     // ---- batches ----

@@ -316,7 +316,9 @@ final class CacheModelTest {
         Retention retention = retention(space, true);
         List<Integer> longer = new ArrayList<>(prompt);
         longer.add(0); // so that all of the prompt can be found
+        boolean hasRoom = space.real.hasRoom(toArray(longer), options);
         CacheModel.Model expected = model.openWithRoom(space.model, longer, options);
+        assertEquals(expected != null, hasRoom);
         int cached = expected == null ? 0 : expected.tokens().size();
         Prefill prefill = (sequence, tokens) -> {
             Pair pair = new Pair(sequence, Objects.requireNonNull(expected), prompt);

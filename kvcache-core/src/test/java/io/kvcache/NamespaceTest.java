@@ -196,6 +196,25 @@ final class NamespaceTest {
         }
     }
 
+    @Test
+    void shouldSayHowManyBlocksItCouldHoldAtMost() {
+        KvCache cache = caches.of(LAYOUT, 10);
+        Namespace plain = cache.namespace("p");
+        assertEquals(10, plain.mostBlocks());
+        Namespace guaranteed = cache.namespace("f", NamespaceOptions.DEFAULT.withFloorBytes(4 * BLOCK_BYTES));
+        NamespaceOptions floorAndCeiling =
+                NamespaceOptions.DEFAULT.withFloorBytes(2 * BLOCK_BYTES).withCeilingBytes(5 * BLOCK_BYTES);
+        Namespace bounded = cache.namespace("c", floorAndCeiling);
+        assertEquals(4, plain.mostBlocks());
+        assertEquals(8, guaranteed.mostBlocks());
+        assertEquals(5, bounded.mostBlocks());
+        try (Sequence sequence = plain.open(new int[1])) {
+            assertTrue(sequence.tryReserve(4 * 4));
+            assertFalse(sequence.tryReserve(4 * 4 + 1));
+            assertEquals(4, plain.mostBlocks());
+        }
+    }
+
     // ---- erase, renew, and memory that passes on ----
 
     @Test
