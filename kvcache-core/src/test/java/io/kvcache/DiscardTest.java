@@ -416,6 +416,8 @@ final class DiscardTest {
             int[] blocks = sequence.blockTable();
             assertTrue(other.tryReserve(5 * TOKENS_PER_BLOCK));
             assertFalse(other.tryReserve(6 * TOKENS_PER_BLOCK), "memory is full");
+            cache.namespace(
+                    "c", NamespaceOptions.DEFAULT.withFloorBytes(2 * LAYOUT.blockBytes())); // less than none left
             for (int next = 0; next < 100; next++) {
                 float[] before = keys(sequence);
                 shift(sequence, 4, 5);
