@@ -105,21 +105,22 @@ public final class KvCache implements AutoCloseable {
      * Reserves slots for several sequences, for all of them or for none: what a scheduler needs before a batched step.
      *
      * @param sequences [sequences] open sequences of this cache, each of them once
-     * @param tokens [sequences] slots beyond the length of each; what is reserved already counts
+     * @param tokens [at least sequences] slots beyond the length of each; what is reserved already counts
      * @return whether there was memory for all; if not, nothing has changed
-     * @throws IllegalArgumentException if the lengths differ, a sequence comes twice or belongs to another cache, or a count is
+     * @throws IllegalArgumentException if there are fewer counts than sequences, a sequence comes twice or belongs to another cache, or a count is
      *     negative
      * @throws IllegalStateException if a sequence is closed
      * @throws BlockMemoryException if the operating system refuses memory that the cache's limit allows
      */
     public boolean tryReserve(List<Sequence> sequences, int[] tokens) {
-        if (sequences.size() != tokens.length) {
+        int count = sequences.size();
+        if (count > tokens.length) {
             throw new IllegalArgumentException(
-                    "a count for each sequence: sequences=" + sequences.size() + " tokens=" + tokens.length);
+                    "a count for each sequence: sequences=" + count + " tokens=" + tokens.length);
         }
-        BlockTable[] batch = this.sequences.takeBatch(tokens.length);
+        BlockTable[] batch = this.sequences.takeBatch(count);
         try {
-            for (int i = 0; i < tokens.length; i++) {
+            for (int i = 0; i < count; i++) {
                 Sequence sequence = sequences.get(i);
                 if (!sequence.isOf(this.sequences)) {
                     throw new IllegalArgumentException("sequence belongs to another cache: " + sequence);
@@ -127,8 +128,8 @@ public final class KvCache implements AutoCloseable {
                 batch[i] = sequence.checkReserve(tokens[i]);
                 batch[i].wantedSlots = tokens[i];
             }
-            boolean reserved = this.sequences.reserve(batch, tokens.length);
-            for (int i = 0; reserved && i < tokens.length; i++) {
+            boolean reserved = this.sequences.reserve(batch, count);
+            for (int i = 0; reserved && i < count; i++) {
                 if (batch[i].wantsMore()) {
                     sequences.get(i).reserved(batch[i], tokens[i]);
                 }

@@ -470,8 +470,8 @@ final class AdmissionTest {
         try (Sequence sequence = cache.namespace("a").open(prompt(1, 1));
                 Sequence foreign = other.namespace("a").open(prompt(1, 1))) {
             assertRefused(
-                    "a count for each sequence: sequences=1 tokens=2",
-                    () -> cache.tryReserve(List.of(sequence), new int[] {1, 2}));
+                    "a count for each sequence: sequences=2 tokens=1",
+                    () -> cache.tryReserve(List.of(sequence, sequence), new int[] {1}));
             assertRefused(
                     "a sequence is in the batch twice: index=1 batch=2",
                     () -> cache.tryReserve(List.of(sequence, sequence), new int[] {1, 2}));
