@@ -25,7 +25,7 @@ final class GgufParser {
     private static final int DEFAULT_ALIGNMENT = 32;
 
     /** Real files have some tens of keys and some hundreds or thousands of tensors. */
-    private static final int MAXIMUM_ENTRIES = 1 << 16;
+    static final int MAXIMUM_ENTRIES = 1 << 16;
 
     /** The bytes of a key's length, the value's type and the smallest value. */
     private static final int MINIMUM_KEY_AND_VALUE_BYTES = Long.BYTES + Integer.BYTES + 1;

@@ -19,7 +19,7 @@ import picocli.CommandLine.Command;
         mixinStandardHelpOptions = true,
         version = "kvcache 0.1.0-SNAPSHOT",
         description = "Language models on paged, shared K/V memory.",
-        subcommands = {RunCommand.class, ScoreCommand.class})
+        subcommands = {RunCommand.class, ScoreCommand.class, MakeModelCommand.class})
 public final class KvCacheCli {
     /** A command that another module adds. */
     public interface CliCommand {}

@@ -18,12 +18,13 @@ final class Vocabulary {
     /** What an id is if there is none. */
     static final int NONE = -1;
 
-    private static final int NORMAL = 1;
-    private static final int CONTROL = 3;
+    static final int NORMAL = 1;
+    static final int UNKNOWN = 2;
+    static final int CONTROL = 3;
     private static final int USER_DEFINED = 4;
-    private static final int BYTE = 6;
+    static final int BYTE = 6;
 
-    private static final int BYTE_VALUES = 256;
+    static final int BYTE_VALUES = 256;
 
     /** A byte's piece reads {@code <0x0A>}. */
     private static final int BYTE_PIECE_LENGTH = 6;

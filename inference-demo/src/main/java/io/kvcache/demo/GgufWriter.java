@@ -15,10 +15,10 @@ import java.util.Map;
  *
  * <p>Not thread-safe: one thread at a time.
  */
-public final class GgufWriter {
+final class GgufWriter {
     /** Gives the values of a tensor's rows, which are asked for once each and in order. */
     @FunctionalInterface
-    public interface Rows {
+    interface Rows {
         /** Puts the values of a row into {@code destination}, whose length is the tensor's columns. */
         void read(long row, float[] destination);
     }
@@ -50,34 +50,34 @@ public final class GgufWriter {
     private long alignment = DEFAULT_ALIGNMENT;
 
     /** The version in the header; 3 unless told otherwise. */
-    public GgufWriter version(int newVersion) {
+    GgufWriter version(int newVersion) {
         version = newVersion;
         return this;
     }
 
     /** The alignment of tensors, a power of two, which becomes metadata too; 32 unless told otherwise. */
-    public GgufWriter alignment(int bytes) {
+    GgufWriter alignment(int bytes) {
         alignment = bytes;
         return uint32(ALIGNMENT_KEY, bytes);
     }
 
     /** A string. */
-    public GgufWriter string(String key, String value) {
+    GgufWriter string(String key, String value) {
         return value(key, GgufValueType.STRING, value);
     }
 
     /** An unsigned 32-bit integer. */
-    public GgufWriter uint32(String key, long value) {
+    GgufWriter uint32(String key, long value) {
         return value(key, GgufValueType.UINT32, value);
     }
 
     /** A 32-bit floating-point number. */
-    public GgufWriter float32(String key, float value) {
+    GgufWriter float32(String key, float value) {
         return value(key, GgufValueType.FLOAT32, value);
     }
 
     /** A truth value. */
-    public GgufWriter bool(String key, boolean value) {
+    GgufWriter bool(String key, boolean value) {
         return value(key, GgufValueType.BOOL, value);
     }
 
@@ -86,9 +86,9 @@ public final class GgufWriter {
         return put(key, new Value(type, value));
     }
 
-    /** An array of any type but of arrays. */
+    /** An array of any type but of arrays. The elements are read when the file is written, so they need not be in memory. */
     GgufWriter array(String key, GgufValueType elementType, List<?> elements) {
-        return put(key, new Values(elementType, List.copyOf(elements)));
+        return put(key, new Values(elementType, elements));
     }
 
     private GgufWriter put(String key, Object value) {
@@ -99,7 +99,7 @@ public final class GgufWriter {
     }
 
     /** A tensor whose values are {@code values}, row after row; the innermost dimension comes first. */
-    public GgufWriter tensor(String name, TensorType type, List<Long> dimensions, float... values) {
+    GgufWriter tensor(String name, TensorType type, List<Long> dimensions, float... values) {
         Content content = new Content(
                 dimensions,
                 type,
@@ -113,7 +113,7 @@ public final class GgufWriter {
     }
 
     /** A tensor whose values are asked for when they are written; the innermost dimension comes first. */
-    public GgufWriter tensor(String name, TensorType type, List<Long> dimensions, Rows rows) {
+    GgufWriter tensor(String name, TensorType type, List<Long> dimensions, Rows rows) {
         return tensor(name, new Content(dimensions, type, rows));
     }
 
@@ -129,7 +129,7 @@ public final class GgufWriter {
     }
 
     /** Writes the file, in place of an existing one. */
-    public void write(Path path) throws IOException {
+    void write(Path path) throws IOException {
         try (OutputStream stream = new BufferedOutputStream(Files.newOutputStream(path))) {
             LittleEndianOutput output = new LittleEndianOutput(stream);
             writeHeader(output);
