@@ -434,10 +434,9 @@ final class PrefixCache {
     /** Evicts a leaf from what namespaces have borrowed: all but their floors; returns whether there was one. */
     boolean evictBorrowed() {
         int leaf = better(BlockPool.NONE, commonLeaves);
-        for (Partition other : withOwnLeaves) {
-            if (other.hasBorrowed()) {
-                leaf = better(leaf, other.leaves);
-            }
+        for (int i = 0; i < withOwnLeaves.size(); i++) {
+            Partition other = withOwnLeaves.get(i);
+            leaf = other.hasBorrowed() ? better(leaf, other.leaves) : leaf;
         }
         if (leaf != BlockPool.NONE) {
             evict(leaf);

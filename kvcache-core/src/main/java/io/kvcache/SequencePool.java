@@ -19,6 +19,8 @@ final class SequencePool {
     /** Leak reports say where a sequence was opened. */
     static final String TRACE_PROPERTY = "io.kvcache.trace";
 
+    private static final BlockTable[] NO_BATCH = {};
+
     final KvLayout layout;
     final BlockMemory memory;
     final BlockCodec codec;
@@ -36,7 +38,7 @@ final class SequencePool {
     private final Admission admission;
     private final SingleFlight flights;
     private final ArrayDeque<BlockTable> spareTables = new ArrayDeque<>();
-    private BlockTable[] spareBatch = new BlockTable[0];
+    private BlockTable[] spareBatch = NO_BATCH;
     private @Nullable Sequence firstOpen;
     private int openSequences;
     private long opened;
@@ -396,7 +398,7 @@ final class SequencePool {
     BlockTable[] takeBatch(int count) {
         synchronized (lock) {
             BlockTable[] batch = spareBatch;
-            spareBatch = new BlockTable[0];
+            spareBatch = NO_BATCH;
             return batch.length >= count ? batch : new BlockTable[count];
         }
     }

@@ -14,6 +14,9 @@ import io.kvcache.Sequence;
  * @param wasteRatio the share of it that holds no committed token, 0 to 1
  */
 public record KvUsage(long bytesPerToken, int blocksUsed, long bytesUsed, double wasteRatio) {
+    /** Of a sample that never ran. */
+    static final KvUsage NONE = new KvUsage(0, 0, 0, 0);
+
     static KvUsage of(Sequence sequence) {
         KvLayout layout = sequence.layout();
         long bytes = sequence.blocks() * layout.blockBytes();

@@ -2,6 +2,7 @@ package io.kvcache.demo;
 
 import io.kvcache.KvLayout;
 import io.kvcache.Sequence;
+import io.kvcache.attention.AttentionBatch;
 import io.kvcache.attention.PagedAttention;
 import io.kvcache.demo.Projections.Projection;
 import java.util.Arrays;
@@ -16,7 +17,7 @@ import java.util.Set;
  *
  * <p>Not thread-safe: owns the activations of the rows that it is computing.
  */
-public final class Llama implements AutoCloseable {
+public final class Llama implements Model, AutoCloseable {
     private final LlamaShape shape;
     private final int vocabularySize;
     private final Tensor embeddings; // [vocabulary][width], read row by row
@@ -25,6 +26,7 @@ public final class Llama implements AutoCloseable {
     private final RmsNorm outputNorm;
     private final Projection output;
     private final PagedAttention attention;
+    private final AttentionBatch attending = new AttentionBatch();
     private final Rope rope;
     private final int maximumRows;
 
@@ -38,7 +40,6 @@ public final class Llama implements AutoCloseable {
     private final float[] gate; // [rows][feedForwardWidth]
     private final float[] up; // [rows][feedForwardWidth]
     private final float[] delta; // [rows][width] what a sub-layer adds to the stream
-    private int rowsComputed;
 
     /** The weights of one transformer block. */
     private record Layer(
@@ -60,7 +61,7 @@ public final class Llama implements AutoCloseable {
      * @param maximumRows tokens that are computed at once
      * @throws GgufException if the model cannot be served, or tensors are missing, of another size, or unknown
      */
-    Llama(GgufFile file, KvLayout layout, int maximumRows) {
+    public Llama(GgufFile file, KvLayout layout, int maximumRows) {
         this.shape = LlamaShape.of(file.metadata());
         this.maximumRows = maximumRows;
         Weights weights = new Weights(file);
@@ -100,38 +101,52 @@ public final class Llama implements AutoCloseable {
         return shape;
     }
 
-    /** The number of token ids. */
+    @Override
     public int vocabularySize() {
         return vocabularySize;
     }
 
-    /** Tokens that are computed at once, at most. */
+    @Override
+    public int contextTokens() {
+        return shape.contextTokens();
+    }
+
+    @Override
     public int maximumRows() {
         return maximumRows;
     }
 
-    /**
-     * Computes tokens at the positions behind the sequence's length and writes their keys and values there. The slots must be
-     * reserved; committing is up to the caller.
-     *
-     * @param tokens ids
-     * @param from index of the first to compute
-     * @param rows how many, 1 to {@link #maximumRows()}
-     */
-    public void forward(Sequence sequence, int[] tokens, int from, int rows) {
+    @Override
+    public void forward(StepBatch batch, float[] logits) {
+        int rows = batch.rows();
         if (rows < 1 || rows > maximumRows) {
             throw new IllegalArgumentException("rows out of range: rows=" + rows + " maximumRows=" + maximumRows);
         }
-        int position = sequence.length();
         for (int row = 0; row < rows; row++) {
-            embeddings.readRows(checkToken(tokens[from + row]), 1, stream, row * shape.width());
+            embeddings.readRows(checkToken(batch.token(row)), 1, stream, row * shape.width());
+            rope.prepare(row, batch.position(row));
         }
-        rope.prepare(position, rows);
+        attending.clear();
+        for (int entry = 0; entry < batch.sequences().size(); entry++) {
+            Sequence sequence = batch.sequences().get(entry);
+            attending.add(sequence, sequence.length(), batch.rowsBySequence()[entry]);
+        }
         for (int layer = 0; layer < shape.layers(); layer++) {
-            attend(sequence, layer, position, rows);
+            attend(batch, layer);
             feedForward(layers.get(layer), rows);
         }
-        rowsComputed = rows;
+        predict(batch, logits);
+    }
+
+    /** Computes what the rows that need logits predict, in one product. */
+    private void predict(StepBatch batch, float[] logits) {
+        int width = shape.width();
+        for (int i = 0; i < batch.logits(); i++) {
+            outputNorm.applyToRow(stream, batch.logitRow(i) * width, normed, i * width);
+        }
+        if (batch.logits() > 0) {
+            output.apply(normed, batch.logits(), logits);
+        }
     }
 
     /** Checks that all ids are in the vocabulary, as {@link #forward} does with those that it computes. */
@@ -149,18 +164,31 @@ public final class Llama implements AutoCloseable {
         return token;
     }
 
-    private void attend(Sequence sequence, int index, int position, int rows) {
+    private void attend(StepBatch batch, int index) {
         Layer layer = layers.get(index);
+        int rows = batch.rows();
         layer.attentionNorm.apply(stream, rows, normed);
         layer.query.apply(normed, rows, queries);
         layer.key.apply(normed, rows, keys);
         layer.value.apply(normed, rows, values);
         rope.rotate(queries, rows, shape.queryHeads());
         rope.rotate(keys, rows, shape.kvHeads());
-        sequence.write(index, position, rows, keys, 0, values, 0);
-        attention.attend(sequence, index, position, rows, queries, 0, attended, 0);
+        write(batch, index);
+        attention.attend(attending, index, queries, 0, attended, 0);
         layer.attentionOutput.apply(attended, rows, delta);
         addDelta(rows);
+    }
+
+    private void write(StepBatch batch, int layer) {
+        int row = 0;
+        for (int entry = 0; entry < batch.sequences().size(); entry++) {
+            Sequence sequence = batch.sequences().get(entry);
+            int rows = batch.rowsBySequence()[entry];
+            int keysFrom = row * shape.kvHeads() * shape.keyHeadSize();
+            int valuesFrom = row * shape.kvHeads() * shape.valueHeadSize();
+            sequence.write(layer, sequence.length(), rows, keys, keysFrom, values, valuesFrom);
+            row += rows;
+        }
     }
 
     private void feedForward(Layer layer, int rows) {
@@ -180,24 +208,21 @@ public final class Llama implements AutoCloseable {
         }
     }
 
-    /**
-     * Computes what the last token of the last {@link #forward} predicts.
-     *
-     * @param logits [vocabulary] one for each id that could come next, overwritten
-     */
-    public void logits(float[] logits) {
-        outputNorm.applyToRow(stream, (rowsComputed - 1) * shape.width(), normed, 0);
-        output.apply(normed, 1, logits);
-    }
-
-    /**
-     * Computes what each token of the last {@link #forward} predicts, in one product.
-     *
-     * @param logits [rows][vocabulary] at least, for the rows of that call; overwritten
-     */
-    public void allLogits(float[] logits) {
-        outputNorm.apply(stream, rowsComputed, normed);
-        output.apply(normed, rowsComputed, logits);
+    /** Turns keys back by the angle of the positions that they have moved; a rotation for another position is nothing else. */
+    @Override
+    public void moveKeys(Sequence sequence, int by) {
+        int end = sequence.length() + sequence.reserved();
+        for (int from = sequence.length(); from < end; from += maximumRows) {
+            int rows = Math.min(maximumRows, end - from);
+            for (int row = 0; row < rows; row++) {
+                rope.prepare(row, -by);
+            }
+            for (int layer = 0; layer < shape.layers(); layer++) {
+                sequence.gather(layer, from, rows, keys, 0, values, 0);
+                rope.rotate(keys, rows, shape.kvHeads());
+                sequence.write(layer, from, rows, keys, 0, values, 0);
+            }
+        }
     }
 
     /** Frees the weights. */

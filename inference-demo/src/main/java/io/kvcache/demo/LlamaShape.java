@@ -33,7 +33,7 @@ public record LlamaShape(
     private static final String ARCHITECTURE = "llama";
 
     /** Reads the shape from a file's metadata; a {@link GgufException} says what is missing or cannot be served. */
-    static LlamaShape of(GgufMetadata metadata) {
+    public static LlamaShape of(GgufMetadata metadata) {
         String architecture = metadata.string("general.architecture");
         if (!architecture.equals(ARCHITECTURE)) {
             throw metadata.failure(
@@ -117,7 +117,7 @@ public record LlamaShape(
     }
 
     /** The layout of a cache for this model. */
-    KvLayout kvLayout(KvType type, int tokensPerBlock) {
+    public KvLayout kvLayout(KvType type, int tokensPerBlock) {
         return KvLayout.builder()
                 .layers(layers)
                 .kvHeads(kvHeads)

@@ -24,17 +24,19 @@ final class Projections implements AutoCloseable {
         private final INDArray weights; // [inputs][outputs], column-major: the file's [outputs][inputs] as it is
         private final int inputs;
         private final int outputs;
+        private final Staging in;
+        private final Staging out;
 
         private Projection(INDArray weights) {
             this.weights = weights;
             this.inputs = (int) weights.size(0);
             this.outputs = (int) weights.size(1);
+            this.in = inputStagings.computeIfAbsent(inputs, Staging::new);
+            this.out = outputStagings.computeIfAbsent(outputs, Staging::new);
         }
 
         /** Sets output [rows][outputs] to input [rows][inputs] x weights; at most {@code maximumRows}. */
         void apply(float[] input, int rows, float[] output) {
-            Staging in = inputStagings.computeIfAbsent(inputs, Staging::new);
-            Staging out = outputStagings.computeIfAbsent(outputs, Staging::new);
             in.floats.put(0, input, 0, rows * inputs);
             Nd4j.matmul(in.rows(rows), weights, out.rows(rows));
             out.floats.get(0, output, 0, rows * outputs);

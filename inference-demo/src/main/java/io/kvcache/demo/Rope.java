@@ -23,14 +23,12 @@ final class Rope {
         this.sines = new float[cosines.length];
     }
 
-    /** Computes the angles of consecutive positions, once for all layers. */
-    void prepare(int position, int rows) {
-        for (int row = 0; row < rows; row++) {
-            for (int i = 0; i < frequencies.length; i++) {
-                double angle = (position + row) * frequencies[i];
-                cosines[row * frequencies.length + i] = (float) Math.cos(angle);
-                sines[row * frequencies.length + i] = (float) Math.sin(angle);
-            }
+    /** Computes the angles of a row's position, once for all layers. */
+    void prepare(int row, int position) {
+        for (int i = 0; i < frequencies.length; i++) {
+            double angle = position * frequencies[i];
+            cosines[row * frequencies.length + i] = (float) Math.cos(angle);
+            sines[row * frequencies.length + i] = (float) Math.sin(angle);
         }
     }
 

@@ -120,12 +120,16 @@ final class RunCommand implements Callable<Integer> {
             KvLayout layout = modelOptions.layout(LlamaShape.of(file.metadata()));
             Tokenizer tokenizer = new Tokenizer(file.metadata());
             SamplingOptions sampling = new SamplingOptions(temperature, topK, topP, seed);
-            List<GenerationRequest> requests = prompts(tokenizer).stream()
-                    .map(tokens -> new GenerationRequest(tokens, maxTokens, sampling, ignoreEndOfSequence))
+            List<int[]> prompts = prompts(tokenizer);
+            List<DecodeRequest.Builder> requests = prompts.stream()
+                    .map(tokens -> DecodeRequest.builder(tokens)
+                            .maxTokens(maxTokens)
+                            .sampling(sampling)
+                            .ignoreEndOfSequence(ignoreEndOfSequence))
                     .toList();
             try (KvCache cache =
                             KvCache.builder(layout).maximumBytes(cacheBytes).build();
-                    Llama llama = modelOptions.load(file, layout, longest(requests))) {
+                    Llama llama = modelOptions.load(file, layout, longest(prompts))) {
                 Decoder decoder = new Decoder(llama, tokenizer, cache, System::nanoTime);
                 for (int round = 0; round < repeat; round++) {
                     requests.forEach(request -> run(decoder, request, out));
@@ -135,7 +139,7 @@ final class RunCommand implements Callable<Integer> {
         return 0;
     }
 
-    private void run(Decoder decoder, GenerationRequest request, PrintWriter out) {
+    private void run(Decoder decoder, DecodeRequest.Builder request, PrintWriter out) {
         if (json) {
             out.println(toJson(decoder.generate(request, text -> {})));
         } else {
@@ -172,11 +176,8 @@ final class RunCommand implements Callable<Integer> {
         return prompts;
     }
 
-    private static int longest(List<GenerationRequest> requests) {
-        return requests.stream()
-                .mapToInt(request -> request.prompt().length)
-                .max()
-                .orElseThrow();
+    private static int longest(List<int[]> prompts) {
+        return prompts.stream().mapToInt(tokens -> tokens.length).max().orElseThrow();
     }
 
     private String toJson(Generation generation) {

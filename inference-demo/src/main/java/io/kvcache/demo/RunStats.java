@@ -2,7 +2,6 @@ package io.kvcache.demo;
 
 import io.kvcache.CacheStats;
 import io.kvcache.MissReason;
-import io.kvcache.Sequence;
 import io.kvcache.Traffic;
 
 /**
@@ -14,7 +13,7 @@ import io.kvcache.Traffic;
  * @param missedAt the position of the first prompt token that was not found
  * @param run what went through the cache from the start of the run to its end
  * @param total what went through the cache since it was built
- * @param blocks memory at the end, before the sequence is closed
+ * @param blocks memory at the end, after its sequence is closed
  */
 public record RunStats(MissReason missReason, int missedAt, Traffic run, Traffic total, BlockStates blocks) {
     /**
@@ -43,15 +42,15 @@ public record RunStats(MissReason missReason, int missedAt, Traffic run, Traffic
     }
 
     /**
-     * Looks at a run that is about to end.
+     * Looks at a run that has ended.
      *
      * @param before the run
-     * @param now with the sequence still open
+     * @param now after it
      */
-    static RunStats of(Sequence sequence, CacheStats before, CacheStats now) {
+    static RunStats of(DecodeResult result, CacheStats before, CacheStats now) {
         return new RunStats(
-                sequence.missReason(),
-                sequence.missedAt(),
+                result.missReason(),
+                result.missedAt(),
                 now.minus(before).traffic(),
                 now.traffic(),
                 BlockStates.of(now));

@@ -11,6 +11,9 @@ package io.kvcache.demo;
  * @param seed the seed of the random numbers
  */
 public record SamplingOptions(double temperature, int topK, double topP, long seed) {
+    /** Puts the seeds of samples far apart. Odd, and not the increment of SplittableRandom, which would give shifted copies of one stream. */
+    private static final long SEED_STEP = 0xD1342543DE82EF95L;
+
     /** Checks the values. */
     public SamplingOptions {
         if (!(temperature >= 0 && temperature < Double.POSITIVE_INFINITY)) {
@@ -28,6 +31,11 @@ public record SamplingOptions(double temperature, int topK, double topP, long se
     /** The best token always. */
     public static SamplingOptions greedy() {
         return new SamplingOptions(0, 0, 1, 0);
+    }
+
+    /** Options with a seed of their own for one of several samples; the first one keeps its seed. */
+    SamplingOptions forSample(int index) {
+        return index == 0 ? this : new SamplingOptions(temperature, topK, topP, seed + index * SEED_STEP);
     }
 
     /** Whether the choice is the best token, whatever the seed. */

@@ -27,6 +27,7 @@ final class Scorer {
     private final KvCache cache;
     private final int contextTokens;
     private final int maximumRows;
+    private final StepBatch batch = new StepBatch();
     private final float[] logits; // [maximumRows][vocabulary]
 
     /**
@@ -37,7 +38,7 @@ final class Scorer {
     Scorer(Llama model, KvCache cache) {
         this.model = model;
         this.cache = cache;
-        this.contextTokens = model.shape().contextTokens();
+        this.contextTokens = model.contextTokens();
         this.maximumRows = Math.clamp(MAXIMUM_LOGITS / model.vocabularySize(), 1, model.maximumRows());
         this.logits = new float[Math.multiplyExact(maximumRows, model.vocabularySize())];
     }
@@ -73,9 +74,8 @@ final class Scorer {
             while (sequence.length() < computed) {
                 int from = sequence.length();
                 int rows = Math.min(maximumRows, computed - from);
-                model.forward(sequence, window, from, rows);
+                model.forward(batch.clear().add(sequence, window, from, rows, rows), logits);
                 sequence.commit(window, from, rows);
-                model.allLogits(logits);
                 for (int row = 0; row < rows; row++) {
                     logprobs.add(logprob(row, window[from + row + 1]));
                 }
@@ -83,19 +83,8 @@ final class Scorer {
         }
     }
 
-    /** Log-softmax, with the greatest logit taken off first, so that no power overflows. */
     private double logprob(int row, int token) {
-        int size = model.vocabularySize();
-        int from = row * size;
-        double greatest = Double.NEGATIVE_INFINITY;
-        for (int i = from; i < from + size; i++) {
-            greatest = Math.max(greatest, logits[i]);
-        }
-        double sum = 0;
-        for (int i = from; i < from + size; i++) {
-            sum += Math.exp(logits[i] - greatest);
-        }
-        double logprob = logits[from + token] - greatest - Math.log(sum);
+        double logprob = Logits.logProbability(logits, row * model.vocabularySize(), model.vocabularySize(), token);
         if (Double.isNaN(logprob)) {
             throw new IllegalStateException("model gives no number for a probability: token=" + token);
         }

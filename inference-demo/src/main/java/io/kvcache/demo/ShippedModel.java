@@ -13,13 +13,13 @@ import java.util.Objects;
  *
  * <p>Thread-safe: stateless.
  */
-final class ShippedModel {
+public final class ShippedModel {
     private static final String RESOURCE = "kjv-tiny-f16.gguf";
 
     private ShippedModel() {}
 
     /** Opens the model from a temporary copy, which is deleted again when the program ends. */
-    static GgufFile open() {
+    public static GgufFile open() {
         try (InputStream resource = Objects.requireNonNull(ShippedModel.class.getResourceAsStream(RESOURCE))) {
             Path copy = Files.createTempFile("kvcache-", "-" + RESOURCE);
             copy.toFile().deleteOnExit();

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.kvcache.KvCache;
 import io.kvcache.KvLayout;
 import io.kvcache.KvType;
+import io.kvcache.Sequence;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -43,19 +44,54 @@ final class DecoderTest {
         FILE.close();
     }
 
+    /** Takes a millisecond for each step. */
+    private final class SlowModel implements Model {
+        private final Model model;
+
+        SlowModel(Model model) {
+            this.model = model;
+        }
+
+        @Override
+        public int vocabularySize() {
+            return model.vocabularySize();
+        }
+
+        @Override
+        public int contextTokens() {
+            return model.contextTokens();
+        }
+
+        @Override
+        public int maximumRows() {
+            return model.maximumRows();
+        }
+
+        @Override
+        public void forward(StepBatch batch, float[] logits) {
+            nanos += 1_000_000;
+            model.forward(batch, logits);
+        }
+
+        @Override
+        public void moveKeys(Sequence sequence, int by) {
+            model.moveKeys(sequence, by);
+        }
+    }
+
     /** Runs requests on a fresh cache, and checks that nothing is left in use. */
-    private List<Generation> generate(KvType type, int cacheBlocks, GenerationRequest... requests) {
+    private List<Generation> generate(KvType type, int cacheBlocks, DecodeRequest.Builder... requests) {
         return generate(TOKENIZER, type, cacheBlocks, requests);
     }
 
     private List<Generation> generate(
-            Tokenizer tokenizer, KvType type, int cacheBlocks, GenerationRequest... requests) {
+            Tokenizer tokenizer, KvType type, int cacheBlocks, DecodeRequest.Builder... requests) {
         KvLayout layout = LlamaShape.of(FILE.metadata()).kvLayout(type, 16);
         try (Llama model = new Llama(FILE, layout, 64);
                 KvCache cache = KvCache.builder(layout)
                         .maximumBytes(cacheBlocks * layout.blockBytes())
                         .build()) {
-            Decoder decoder = new Decoder(model, tokenizer, cache, () -> nanos += 1_000_000);
+            Decoder decoder = new Decoder(new SlowModel(model), tokenizer, cache, () -> nanos);
             try {
                 return Arrays.stream(requests)
                         .map(request -> decoder.generate(request, text -> {}))
@@ -67,8 +103,8 @@ final class DecoderTest {
         }
     }
 
-    private static GenerationRequest greedy(int[] prompt, int maxTokens) {
-        return new GenerationRequest(prompt, maxTokens, SamplingOptions.greedy(), false);
+    private static DecodeRequest.Builder greedy(int[] prompt, int maxTokens) {
+        return DecodeRequest.builder(prompt).maxTokens(maxTokens);
     }
 
     static Stream<Arguments> goldenGenerations() {
@@ -91,14 +127,14 @@ final class DecoderTest {
     }
 
     /** Prompts that share beginnings of many lengths, and some that share nothing, more than a cache holds. */
-    private static List<GenerationRequest> overlappingPrompts() {
+    private static List<DecodeRequest.Builder> overlappingPrompts() {
         List<int[]> texts = new ArrayList<>();
         for (JsonNode golden :
                 DemoResources.json(DemoResources.TRAINED_REFERENCE).get("generations")) {
             texts.add(DemoResources.ints(golden.get("prompt_ids")));
         }
         Random random = new Random(5);
-        List<GenerationRequest> requests = new ArrayList<>();
+        List<DecodeRequest.Builder> requests = new ArrayList<>();
         for (int i = 0; i < 30; i++) {
             int[] text = texts.get(texts.size() - 1 - random.nextInt(5)); // the last three begin alike
             int[] other = texts.get(random.nextInt(texts.size()));
@@ -126,11 +162,11 @@ final class DecoderTest {
                         .build()) {
             Decoder sharing = new Decoder(model, TOKENIZER, shared, () -> 0);
             Decoder computing = new Decoder(model, TOKENIZER, fresh, () -> 0);
-            for (GenerationRequest request : overlappingPrompts()) {
+            for (DecodeRequest.Builder request : overlappingPrompts()) {
                 Generation generation = sharing.generate(request, text -> {});
                 fullBlockHits += generation.cachedTokens() / 16;
                 partialHits += generation.cachedTokens() % 16 > 0 ? 1 : 0;
-                fresh.namespace("run").renew();
+                fresh.namespace("default").renew();
                 Generation alone = computing.generate(request, text -> {});
                 assertEquals(0, alone.cachedTokens());
                 assertEquals(alone.tokens(), generation.tokens());
@@ -151,8 +187,9 @@ final class DecoderTest {
         assertEquals(8, generation.promptTokens());
         assertEquals(0, generation.cachedTokens());
         assertEquals(11, generation.tokens().size());
-        assertEquals(1.0, generation.ttftMillis()); // the clock ticks a millisecond a look: start, first token, end
-        assertEquals(10_000.0, generation.decodeTokensPerSecond());
+        assertEquals(
+                1.0, generation.ttftMillis()); // a step takes a millisecond: one for the prompt, one for each token
+        assertEquals(1_000.0, generation.decodeTokensPerSecond());
         // 8 + 10 tokens have K/V, the last one needs none: 2 blocks of 16
         assertEquals(new KvUsage(1280, 2, 2 * 16 * 1280, 1 - 18 / 32.0), generation.kv());
     }
@@ -187,7 +224,7 @@ final class DecoderTest {
                     generate(tokenizer, KvType.F16, 32, greedy(prompt, 20))
                             .getFirst()
                             .tokens());
-            GenerationRequest ignoring = new GenerationRequest(prompt, 20, SamplingOptions.greedy(), true);
+            DecodeRequest.Builder ignoring = greedy(prompt, 20).ignoreEndOfSequence(true);
             assertEquals(
                     tokens,
                     generate(tokenizer, KvType.F16, 32, ignoring).getFirst().tokens());
@@ -221,8 +258,8 @@ final class DecoderTest {
     @Test
     void shouldRefuseWhatCannotFitIntoTheCache() {
         assertRefused(
-                "cache too small for prompt and continuation: promptTokens=16 newTokens=18 blocksNeeded=3 blocks=2"
-                        + " blockBytes=20480",
+                "cache too small for prompt and continuation: promptTokens=16 newTokens=18 samples=1 blocksNeeded=3"
+                        + " blocks=2 blockBytes=20480",
                 2,
                 new int[16]);
     }
@@ -245,7 +282,7 @@ final class DecoderTest {
     }
 
     private void assertRefused(String message, int cacheBlocks, int[] prompt) {
-        GenerationRequest request = greedy(prompt, 18);
+        DecodeRequest.Builder request = greedy(prompt, 18);
         assertEquals(
                 message,
                 assertThrows(IllegalArgumentException.class, () -> generate(KvType.F16, cacheBlocks, request))

@@ -225,10 +225,9 @@ final class MakeModelCommandTest {
                 Llama llama = new Llama(file, layout, tokens.length);
                 Sequence sequence = cache.namespace("test").open(tokens)) {
             assertTrue(sequence.tryReserve(tokens.length));
-            llama.forward(sequence, tokens, 0, tokens.length);
-            sequence.commit(tokens, 0, tokens.length);
             float[] logits = new float[llama.vocabularySize()];
-            llama.logits(logits);
+            llama.forward(new StepBatch().add(sequence, tokens, 0, tokens.length, 1), logits);
+            sequence.commit(tokens);
             return logits;
         }
     }
@@ -245,8 +244,9 @@ final class MakeModelCommandTest {
             KvLayout layout = LlamaShape.of(made.metadata()).kvLayout(KvType.F16, 16);
             try (KvCache cache = cache(layout);
                     Llama llama = new Llama(made, layout, 16)) {
-                GenerationRequest request =
-                        new GenerationRequest(tokenizer.encode("hello"), 64, SamplingOptions.greedy(), true);
+                DecodeRequest.Builder request = DecodeRequest.builder(tokenizer.encode("hello"))
+                        .maxTokens(64)
+                        .ignoreEndOfSequence(true);
                 Generation generation =
                         new Decoder(llama, tokenizer, cache, System::nanoTime).generate(request, text -> {});
                 assertEquals(64, generation.tokens().size());

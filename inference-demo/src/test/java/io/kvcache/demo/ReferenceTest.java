@@ -74,21 +74,26 @@ final class ReferenceTest {
             assertEquals(0, sequence.cachedTokens(), "every case computes its prompt");
             while (sequence.length() < prompt.length) {
                 int position = sequence.length();
-                append(sequence, model, prompt, position, Math.min(model.maximumRows(), prompt.length - position));
+                append(
+                        sequence,
+                        model,
+                        prompt,
+                        position,
+                        Math.min(model.maximumRows(), prompt.length - position),
+                        logits);
             }
             for (int step = 0; step < expected.length; step++) {
-                model.logits(logits);
                 assertLogits(reference.get("logits16").get("" + step), logits, tolerance, name + " step " + step);
                 tokens.add(best(logits));
-                append(sequence, model, new int[] {tokens.getLast()}, 0, 1);
+                append(sequence, model, new int[] {tokens.getLast()}, 0, 1, logits);
             }
         }
         assertArrayEquals(expected, tokens.stream().mapToInt(token -> token).toArray(), name);
     }
 
-    private static void append(Sequence sequence, Llama model, int[] tokens, int from, int rows) {
+    private static void append(Sequence sequence, Llama model, int[] tokens, int from, int rows, float[] logits) {
         assertTrue(sequence.tryReserve(rows));
-        model.forward(sequence, tokens, from, rows);
+        model.forward(new StepBatch().add(sequence, tokens, from, rows, 1), logits);
         sequence.commit(tokens, from, rows);
     }
 
