@@ -128,7 +128,7 @@ public final class DecodeLoop implements AutoCloseable {
     }
 
     private Branch newBranch(Job job, int index) {
-        int text = (int) Math.min((long) job.request.promptTokens() + job.limit, model.contextTokens() + 1);
+        int text = (int) Math.min((long) job.request.promptTokens() + job.limit, model.contextTokens() + 1L);
         return new Branch(job, index, model.vocabularySize(), text, options.draftTokens());
     }
 

@@ -74,6 +74,11 @@ public final class Decoder {
                 RunStats.of(result, before, cache.stats()));
     }
 
+    /** What its loop has done so far. */
+    LoopStats stats() {
+        return loop.stats();
+    }
+
     private static DecodeResult resultOf(CompletableFuture<DecodeResult> future) {
         try {
             return future.join();

@@ -3,6 +3,7 @@ package io.kvcache.demo;
 import io.kvcache.KvLayout;
 import io.kvcache.MissReason;
 import io.kvcache.Namespace;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -53,10 +54,15 @@ final class Job {
         this.limit = limit;
         this.arrival = arrival;
         this.submitted = now;
-        this.deadline = request.timeout() == null
-                ? Long.MAX_VALUE
-                : now + request.timeout().toNanos();
+        this.deadline = deadline(request.timeout(), now);
         this.overtaking = overtaking;
+    }
+
+    private static long deadline(@Nullable Duration timeout, long now) {
+        if (timeout == null || timeout.compareTo(Duration.ofNanos(Long.MAX_VALUE - Math.max(0, now))) >= 0) {
+            return Long.MAX_VALUE;
+        }
+        return now + timeout.toNanos();
     }
 
     // ---- order ----

@@ -1,6 +1,8 @@
 package io.kvcache.demo;
 
+import java.io.InputStreamReader;
 import java.io.PrintWriter;
+import java.io.Reader;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.ServiceLoader;
@@ -19,24 +21,47 @@ import picocli.CommandLine.Command;
         mixinStandardHelpOptions = true,
         version = "kvcache 0.1.0-SNAPSHOT",
         description = "Language models on paged, shared K/V memory.",
-        subcommands = {RunCommand.class, ScoreCommand.class, MakeModelCommand.class})
+        subcommands = {
+            RunCommand.class,
+            ChatCommand.class,
+            BatchCommand.class,
+            ScoreCommand.class,
+            MakeModelCommand.class
+        })
 public final class KvCacheCli {
     /** A command that another module adds. */
     public interface CliCommand {}
 
+    private final Reader in;
+
+    private KvCacheCli(Reader in) {
+        this.in = in;
+    }
+
+    /** Standard input. */
+    Reader in() {
+        return in;
+    }
+
     /** The program. */
     public static void main(String[] arguments) {
         Locale.setDefault(Locale.ROOT);
+        Reader in = new InputStreamReader(System.in, StandardCharsets.UTF_8);
         PrintWriter out = new PrintWriter(System.out, false, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-        int exitCode = execute(out, err, arguments);
+        int exitCode = execute(in, out, err, arguments);
         out.flush();
         System.exit(exitCode);
     }
 
-    /** Runs one call and returns its exit code. */
+    /** Runs one call with nothing on standard input and returns its exit code. */
     static int execute(PrintWriter out, PrintWriter err, String... arguments) {
-        CommandLine commandLine = new CommandLine(new KvCacheCli());
+        return execute(Reader.nullReader(), out, err, arguments);
+    }
+
+    /** Runs one call and returns its exit code. */
+    static int execute(Reader in, PrintWriter out, PrintWriter err, String... arguments) {
+        CommandLine commandLine = new CommandLine(new KvCacheCli(in));
         ServiceLoader.load(CliCommand.class).forEach(commandLine::addSubcommand);
         commandLine.setOut(out);
         commandLine.setErr(err);

@@ -57,7 +57,9 @@ final class MakeModelCommand implements Callable<Integer> {
         RandomModel model = new RandomModel(shape, shapeOptions.vocabulary(), seed);
         long kvBytesPerToken = shape.kvLayout(KvType.F16, TOKENS_PER_BLOCK).bytesPerToken();
         WholeFile.Content content = path -> model.writer().write(path);
-        long fileBytes = force ? WholeFile.replace(file, content) : WholeFile.create(file, content);
+        long leastBytes = model.weightBytes();
+        long fileBytes =
+                force ? WholeFile.replace(file, leastBytes, content) : WholeFile.create(file, leastBytes, content);
         MadeModel made = new MadeModel(file.toString(), model.parameters(), fileBytes, kvBytesPerToken);
         Objects.requireNonNull(spec).commandLine().getOut().println(json ? JsonLine.of(made) : summary(made));
         return 0;

@@ -60,7 +60,18 @@ final class ModelOptions {
      * @param longest tokens of the longest text to come, at least 1
      */
     Llama load(GgufFile file, KvLayout layout, int longest) {
+        return load(file, layout, longest, 1);
+    }
+
+    /**
+     * Loads the weights.
+     *
+     * @param layout of the cache
+     * @param longest tokens of the longest text to come, at least 1
+     * @param samples that run at a time: each has its token in a step
+     */
+    Llama load(GgufFile file, KvLayout layout, int longest, int samples) {
         int contextTokens = LlamaShape.of(file.metadata()).contextTokens();
-        return new Llama(file, layout, Math.min(prefillChunk, Math.min(longest, contextTokens)));
+        return new Llama(file, layout, Math.max(samples, Math.min(prefillChunk, Math.min(longest, contextTokens))));
     }
 }

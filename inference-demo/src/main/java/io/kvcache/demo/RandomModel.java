@@ -50,6 +50,13 @@ final class RandomModel {
         return parameters;
     }
 
+    /** What the tensors take in the file, padding and header apart. */
+    long weightBytes() {
+        return tensors.stream()
+                .mapToLong(weights -> weights.type().bytes(weights.elements()))
+                .reduce(0, Math::addExact);
+    }
+
     private void addTensors() {
         int width = shape.width();
         addMatrix("token_embd", vocabulary.size(), width, 1);

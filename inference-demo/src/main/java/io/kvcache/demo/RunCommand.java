@@ -65,38 +65,11 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--max-tokens", paramLabel = "N", defaultValue = "128", description = DEFAULT)
     private int maxTokens;
 
-    @Option(
-            names = "--temperature",
-            paramLabel = "T",
-            defaultValue = "0",
-            description =
-                    "0 takes the best token always; 0.7 with --top-k 40 reads better (default: ${DEFAULT-VALUE}).")
-    private double temperature;
+    @Mixin
+    private ChoiceOptions choiceOptions = new ChoiceOptions();
 
-    @Option(
-            names = "--top-k",
-            paramLabel = "K",
-            defaultValue = "0",
-            description = "Choose among the K best tokens; 0: among all (default: ${DEFAULT-VALUE}).")
-    private int topK;
-
-    @Option(
-            names = "--top-p",
-            paramLabel = "P",
-            defaultValue = "1",
-            description = "Choose among the best tokens that reach P together (default: ${DEFAULT-VALUE}).")
-    private double topP;
-
-    @Option(names = "--seed", paramLabel = "S", defaultValue = "0", description = "Of the choice" + DEFAULT_BEHIND)
-    private long seed;
-
-    @Option(
-            names = "--cache-bytes",
-            paramLabel = "SIZE",
-            defaultValue = "256MiB",
-            converter = ByteSize.class,
-            description = "Limit of the cache's memory" + DEFAULT_BEHIND)
-    private long cacheBytes;
+    @Mixin
+    private CacheOptions cacheOptions = new CacheOptions();
 
     @Option(names = "--ignore-eos", description = "Go on behind the end-of-sequence token.")
     private boolean ignoreEndOfSequence;
@@ -119,7 +92,7 @@ final class RunCommand implements Callable<Integer> {
         try (GgufFile file = modelOptions.open()) {
             KvLayout layout = modelOptions.layout(LlamaShape.of(file.metadata()));
             Tokenizer tokenizer = new Tokenizer(file.metadata());
-            SamplingOptions sampling = new SamplingOptions(temperature, topK, topP, seed);
+            SamplingOptions sampling = choiceOptions.sampling();
             List<int[]> prompts = prompts(tokenizer);
             List<DecodeRequest.Builder> requests = prompts.stream()
                     .map(tokens -> DecodeRequest.builder(tokens)
@@ -127,8 +100,7 @@ final class RunCommand implements Callable<Integer> {
                             .sampling(sampling)
                             .ignoreEndOfSequence(ignoreEndOfSequence))
                     .toList();
-            try (KvCache cache =
-                            KvCache.builder(layout).maximumBytes(cacheBytes).build();
+            try (KvCache cache = cacheOptions.build(layout);
                     Llama llama = modelOptions.load(file, layout, longest(prompts))) {
                 Decoder decoder = new Decoder(llama, tokenizer, cache, System::nanoTime);
                 for (int round = 0; round < repeat; round++) {

@@ -1,5 +1,6 @@
 package io.kvcache.demo;
 
+import io.kvcache.CacheStats;
 import io.kvcache.MissReason;
 import io.kvcache.Traffic;
 import java.util.Locale;
@@ -33,26 +34,55 @@ final class RunReport {
 
     /** A few lines about the cache. */
     static String stats(RunStats stats) {
-        RunStats.BlockStates blocks = stats.blocks();
-        Traffic total = stats.total();
         return String.join(
                 System.lineSeparator(),
                 "[prompt: " + prompt(stats) + "]",
                 "[blocks: " + events(stats.run()) + "]",
-                String.format(
-                        "[memory: %d private, %d shared, %d cached, %d free blocks of %s; room for %d]",
-                        blocks.privateBlocks(),
-                        blocks.sharedBlocks(),
-                        blocks.cachedBlocks(),
-                        blocks.freeBlocks(),
-                        ByteSize.text(blocks.blockBytes()),
-                        blocks.maximumBlocks()),
+                memory(stats.blocks()),
                 String.format(
                         "[waits: %s; refused reserves: %d]",
                         waits(stats.run()), stats.run().refusals()),
-                String.format(
-                        "[all runs: %d of %d prompt tokens hit (%.1f%%); %s]",
-                        total.hitTokens(), total.promptTokens(), 100 * total.hitRatio(), events(total)));
+                total(stats.total()));
+    }
+
+    /** A few lines about what a cache holds and has done since it was built. */
+    static String cache(CacheStats stats) {
+        return String.join(System.lineSeparator(), memory(RunStats.BlockStates.of(stats)), total(stats.traffic()));
+    }
+
+    /** One line about what a loop has done since it was made. */
+    static String loop(LoopStats stats) {
+        return String.format(
+                "[loop: %d requests completed, %d failed; %d tokens generated and %d computed in %d steps; %d"
+                    + " preemptions, %d tokens computed again; %d context shifts; %.1f%% of the slots unused, %.1f%%"
+                    + " of the time bookkeeping]",
+                stats.completed(),
+                stats.failed(),
+                stats.generatedTokens(),
+                stats.computedTokens(),
+                stats.steps(),
+                stats.preemptions(),
+                stats.recomputedTokens(),
+                stats.shifts(),
+                100 * stats.wasteRatio(),
+                100 * stats.bookkeepingRatio());
+    }
+
+    private static String memory(RunStats.BlockStates blocks) {
+        return String.format(
+                "[memory: %d private, %d shared, %d cached, %d free blocks of %s; room for %d]",
+                blocks.privateBlocks(),
+                blocks.sharedBlocks(),
+                blocks.cachedBlocks(),
+                blocks.freeBlocks(),
+                ByteSize.text(blocks.blockBytes()),
+                blocks.maximumBlocks());
+    }
+
+    private static String total(Traffic total) {
+        return String.format(
+                "[all runs: %d of %d prompt tokens hit (%.1f%%); %s]",
+                total.hitTokens(), total.promptTokens(), 100 * total.hitRatio(), events(total));
     }
 
     /** Every token of the prompt was hit, missed, or is the last one. */

@@ -62,6 +62,15 @@ public final class Tokenizer {
         if (addsBos) {
             ids.add(bos.getAsInt());
         }
+        return addIds(ids, text);
+    }
+
+    /** The ids of a text that follows another one: the token that begins texts is not put in front. */
+    int[] encodeMore(String text) {
+        return addIds(IntStream.builder(), text);
+    }
+
+    private int[] addIds(IntStream.Builder ids, String text) {
         new PieceMerger(vocabulary, unknownId, normalized(text)).addIds(ids);
         return ids.build().toArray();
     }

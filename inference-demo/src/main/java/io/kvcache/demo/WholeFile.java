@@ -3,6 +3,7 @@ package io.kvcache.demo;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -25,21 +26,23 @@ final class WholeFile {
 
     private WholeFile() {}
 
-    /** Makes a file where none is, and returns its bytes. */
-    static long create(Path file, Content content) {
+    /** Makes a file of {@code leastBytes} or more where none is, and returns its bytes. */
+    static long create(Path file, long leastBytes, Content content) {
         requireDirectory(file);
         if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
             throw exists(file);
         }
+        requireRoom(file, leastBytes);
         return write(file, content);
     }
 
-    /** Makes a file, in place of one that may be there, and returns its bytes. */
-    static long replace(Path file, Content content) {
+    /** Makes a file of {@code leastBytes} or more, in place of one that may be there, and returns its bytes. */
+    static long replace(Path file, long leastBytes, Content content) {
         requireDirectory(file);
         if (Files.exists(file, LinkOption.NOFOLLOW_LINKS) && !Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
             throw new IllegalArgumentException("only a regular file is overwritten: out=" + file);
         }
+        requireRoom(file, leastBytes);
         return write(file, content, StandardCopyOption.ATOMIC_MOVE);
     }
 
@@ -51,6 +54,25 @@ final class WholeFile {
         if (directory == null || !Files.isDirectory(directory)) {
             throw new IllegalArgumentException("directory does not exist: out=" + file + " directory=" + directory);
         }
+    }
+
+    /** Tests for room before it is used up: a full disk harms others too. */
+    private static void requireRoom(Path file, long leastBytes) {
+        Path directory = file.toAbsolutePath().getParent();
+        try {
+            FileStore store = Files.getFileStore(directory == null ? file : directory);
+            boolean known = store.getTotalSpace() > 0;
+            if (known && store.getUsableSpace() < leastBytes) {
+                throw new IllegalArgumentException("file is larger than the room that is left: out=" + file
+                        + " leastBytes=" + leastBytes + " usableBytes=" + store.getUsableSpace());
+            }
+        } catch (IOException e) {
+            throw cannotBeWritten(file, e);
+        }
+    }
+
+    private static IllegalArgumentException cannotBeWritten(Path file, IOException cause) {
+        return new IllegalArgumentException("file cannot be written: out=" + file + " cause=" + cause, cause);
     }
 
     private static IllegalArgumentException exists(Path file) {
@@ -70,7 +92,7 @@ final class WholeFile {
         } catch (FileAlreadyExistsException e) {
             throw exists(file);
         } catch (IOException e) {
-            throw new IllegalArgumentException("file cannot be written: out=" + file + " cause=" + e, e);
+            throw cannotBeWritten(file, e);
         } finally {
             temporary.delete();
         }

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.PrintWriter;
+import java.io.StringReader;
 import java.io.StringWriter;
 import java.util.Arrays;
 
@@ -17,9 +18,15 @@ import java.util.Arrays;
  */
 record CliResult(int exitCode, String out, String err) {
     static CliResult call(String... arguments) {
+        return callWith("", arguments);
+    }
+
+    /** Calls with text on standard input. */
+    static CliResult callWith(String input, String... arguments) {
         StringWriter out = new StringWriter();
         StringWriter err = new StringWriter();
-        int exitCode = KvCacheCli.execute(new PrintWriter(out), new PrintWriter(err), arguments);
+        int exitCode =
+                KvCacheCli.execute(new StringReader(input), new PrintWriter(out), new PrintWriter(err), arguments);
         return new CliResult(exitCode, out.toString(), err.toString());
     }
 

@@ -2,6 +2,8 @@ package io.kvcache.demo;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,6 +12,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A file that cannot be written to its end is not there, and what was there before still is. */
@@ -38,9 +41,9 @@ final class WholeFileTest {
                 message,
                 assertThrows(IllegalArgumentException.class, () -> {
                             if (replace) {
-                                WholeFile.replace(file(), content);
+                                WholeFile.replace(file(), 1, content);
                             } else {
-                                WholeFile.create(file(), content);
+                                WholeFile.create(file(), 1, content);
                             }
                         })
                         .getMessage());
@@ -60,12 +63,28 @@ final class WholeFileTest {
     }
 
     @Test
+    void shouldNotStartWithAFileThatHasNoRoom() throws IOException {
+        WholeFile.Content content = path -> fail("started");
+        for (Executable call : List.<Executable>of(
+                () -> WholeFile.create(file(), Long.MAX_VALUE, content),
+                () -> WholeFile.replace(file(), Long.MAX_VALUE, content))) {
+            String message =
+                    "" + assertThrows(IllegalArgumentException.class, call).getMessage();
+            assertTrue(
+                    message.matches("file is larger than the room that is left: out=.*file leastBytes=" + Long.MAX_VALUE
+                            + " usableBytes=\\d+"),
+                    message);
+        }
+        assertEquals(List.of(), files());
+    }
+
+    @Test
     void shouldLeaveNothingWhenMemoryRunsOut() throws IOException {
         WholeFile.Content content = path -> {
             Files.writeString(path, "half");
             throw new OutOfMemoryError("row");
         };
-        assertThrows(OutOfMemoryError.class, () -> WholeFile.create(file(), content));
+        assertThrows(OutOfMemoryError.class, () -> WholeFile.create(file(), 1, content));
         assertEquals(List.of(), files());
     }
 
@@ -83,7 +102,7 @@ final class WholeFileTest {
     @Test
     void shouldGiveTheFileTheUsualPermissions() throws IOException {
         Path usual = Files.writeString(directory.resolve("usual"), "");
-        assertEquals(5, WholeFile.create(file(), path -> Files.writeString(path, "whole")));
+        assertEquals(5, WholeFile.create(file(), 1, path -> Files.writeString(path, "whole")));
         assertEquals(
                 PosixFilePermissions.toString(Files.getPosixFilePermissions(usual)),
                 PosixFilePermissions.toString(Files.getPosixFilePermissions(file())));
@@ -92,7 +111,7 @@ final class WholeFileTest {
     @Test
     void shouldReplaceAFile() throws IOException {
         Files.writeString(file(), "before");
-        assertEquals(5, WholeFile.replace(file(), path -> Files.writeString(path, "after")));
+        assertEquals(5, WholeFile.replace(file(), 1, path -> Files.writeString(path, "after")));
         assertEquals("after", Files.readString(file()));
         assertEquals(List.of("file"), files());
     }
