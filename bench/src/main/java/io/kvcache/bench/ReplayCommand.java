@@ -1,12 +1,10 @@
 package io.kvcache.bench;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import io.kvcache.demo.JsonLine;
 import io.kvcache.demo.KvCacheCli.CliCommand;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.function.IntConsumer;
@@ -32,23 +30,19 @@ public final class ReplayCommand implements CliCommand, Callable<Integer> {
     @Spec
     private @Nullable CommandSpec spec;
 
-    @Parameters(
-            arity = "0..1",
-            paramLabel = "TRACE",
-            description =
-                    "JSON lines with timestamp (ms), input_length, output_length, hash_ids (of blocks of 512 tokens),"
-                        + " and label (0 to 7, may be left out); or lines of milliseconds, input tokens, output"
-                        + " tokens, runs (start+length) of block ids, separated by tabs, below a header. Both plain or"
-                        + " gzip. Default: the small generated sample that is shipped.")
+    @Parameters(arity = "0..1", paramLabel = "TRACE", description = TraceReader.FILE_DESCRIPTION)
     private @Nullable Path file;
 
     @Option(
             names = "--policy",
             paramLabel = "NAME",
             defaultValue = "LRU",
+            converter = TracePolicyNames.class,
+            completionCandidates = TracePolicyNames.class,
             description =
-                    "What decides who goes when memory is full: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-    private ReplayPolicy policy = ReplayPolicy.LRU;
+                    "What decides who goes when memory is full: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE})."
+                            + " OPTIMUM knows the trace to its end: no policy hits more.")
+    private TracePolicy policy = ReplayPolicy.LRU;
 
     @ArgGroup
     private @Nullable Capacity capacity;
@@ -100,17 +94,9 @@ public final class ReplayCommand implements CliCommand, Callable<Integer> {
         CommandLine commandLine = Objects.requireNonNull(spec).commandLine();
         IntConsumer progress =
                 json ? done -> {} : new ReplayProgress(trace.requests().size(), System::nanoTime, commandLine.getErr());
-        ReplayReport report = new Replay(trace).run(maximumBlocks, policy.factory(), progress);
-        commandLine.getOut().println(json ? toJson(report) : summary(report, maximumBlocks));
+        ReplayReport report = new Replay(trace).run(maximumBlocks, policy.factory(trace), progress);
+        commandLine.getOut().println(json ? JsonLine.of(report) : summary(report, maximumBlocks));
         return 0;
-    }
-
-    private static String toJson(ReplayReport report) {
-        try {
-            return new ObjectMapper().writeValueAsString(report);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("cannot write as JSON: " + report, e);
-        }
     }
 
     private String summary(ReplayReport report, int maximumBlocks) {
@@ -125,7 +111,7 @@ public final class ReplayCommand implements CliCommand, Callable<Integer> {
                 Trace.TOKENS_PER_BLOCK,
                 report.distinctBlocks(),
                 maximumBlocks,
-                policy.name().toLowerCase(Locale.ROOT),
+                policy.label(),
                 report.hitBlocks(),
                 100 * report.tokenHitRatio());
     }

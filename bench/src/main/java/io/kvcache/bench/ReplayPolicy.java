@@ -3,17 +3,22 @@ package io.kvcache.bench;
 import io.kvcache.EvictionPolicy;
 
 /**
- * The policies that a replay can compare, by their names on the command line.
+ * Policies that a cache can have, by their names on the command line.
  *
  * <p>Thread-safe: immutable.
  */
-public enum ReplayPolicy {
+public enum ReplayPolicy implements TracePolicy {
     LRU,
     HDE,
     FIFO,
     LFUDA,
     ARC,
     S3FIFO;
+
+    @Override
+    public EvictionPolicy.Factory factory(Trace trace) {
+        return factory();
+    }
 
     EvictionPolicy.Factory factory() {
         return switch (this) {

@@ -22,6 +22,13 @@ import org.jspecify.annotations.Nullable;
  * <p>Not thread-safe.
  */
 final class TraceReader {
+    /** For the help of commands that read a file, or take the sample where none is given. */
+    static final String FILE_DESCRIPTION =
+            "JSON lines with timestamp (ms), input_length, output_length, hash_ids (of blocks of 512 tokens),"
+                    + " and label (0 to 7, may be left out); or lines of milliseconds, input tokens, output"
+                    + " tokens, runs (start+length) of block ids, separated by tabs, below a header. Both plain or"
+                    + " gzip. Default: the small generated sample that is shipped.";
+
     private static final String SAMPLE = "sample.jsonl";
     private static final byte[] GZIP_MAGIC = {0x1f, (byte) 0x8b};
 

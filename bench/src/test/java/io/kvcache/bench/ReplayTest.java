@@ -55,11 +55,11 @@ final class ReplayTest {
                         .toArray()))
                 .toList();
         Trace trace = new Trace(requests, 2_000);
-        for (ReplayPolicy policy : ReplayPolicy.values()) {
+        for (TracePolicy policy : TracePolicyNames.ALL) {
             for (int maximumBlocks : new int[] {1, 4, 30, 200}) {
-                ReplayReport report = replay(trace, maximumBlocks, policy.factory());
+                ReplayReport report = replay(trace, maximumBlocks, policy.factory(trace));
                 assertTrue(report.hitBlocks() > 0, policy + " " + maximumBlocks);
-                assertEquals(report, replay(trace, maximumBlocks, policy.factory()));
+                assertEquals(report, replay(trace, maximumBlocks, policy.factory(trace)));
             }
         }
     }

@@ -79,7 +79,7 @@ final class ReplayCommandTest {
 
     @Test
     void shouldKnowItsPolicies() {
-        for (String policy : List.of("lru", "hde", "fifo", "lfuda", "arc", "s3fifo")) {
+        for (String policy : List.of("lru", "hde", "fifo", "lfuda", "arc", "s3fifo", "optimum", "OPTIMUM")) {
             assertEquals(0, replay("--policy", policy, "--capacity-blocks", "50").exitCode);
         }
     }
@@ -110,7 +110,7 @@ final class ReplayCommandTest {
     @Test
     void shouldRefuseWhatItCannotReplayInOneLine() throws IOException {
         assertOneLine(2, ".*mutually exclusive.*", "--capacity-blocks", "1", "--capacity-fraction", "1");
-        assertOneLine(2, ".*--policy.*'clock'.*", "--policy", "clock");
+        assertOneLine(2, ".*--policy.*'clock' is none of .LRU, HDE, .*OPTIMUM..*", "--policy", "clock");
         assertOneLine(2, ".*--capacity-blocks.*'many'.*", "--capacity-blocks", "many");
         assertOneLine(1, "must be positive: capacityBlocks=0", "--capacity-blocks", "0");
         assertOneLine(1, "must be above 0 and at most 1: capacityFraction=0.0", "--capacity-fraction", "0");

@@ -11,9 +11,12 @@ import picocli.CommandLine.TypeConversionException;
  *
  * <p>Thread-safe: stateless.
  */
-final class ByteSize implements ITypeConverter<Long> {
+public final class ByteSize implements ITypeConverter<Long> {
     private static final Pattern SIZE = Pattern.compile("(\\d{1,18})\\s*(B|KiB|MiB|GiB|TiB)?");
     private static final List<String> UNITS = List.of("B", "KiB", "MiB", "GiB", "TiB");
+
+    /** Makes a reader of sizes. */
+    public ByteSize() {}
 
     @Override
     public Long convert(String text) {
@@ -30,7 +33,8 @@ final class ByteSize implements ITypeConverter<Long> {
                 "'" + text + "' is not a size: a positive number with B, KiB, MiB, GiB or TiB, for example 256MiB");
     }
 
-    static String text(long bytes) {
+    /** Writes a size in the largest unit of which there is at least one. */
+    public static String text(long bytes) {
         int unit = 0;
         double value = bytes;
         while (value >= 1024 && unit < UNITS.size() - 1) {

@@ -8,11 +8,11 @@ import com.fasterxml.jackson.databind.ObjectMapper;
  *
  * <p>Thread-safe: stateless.
  */
-final class JsonLine {
+public final class JsonLine {
     private JsonLine() {}
 
     /** Writes a value as one line. */
-    static String of(Object value) {
+    public static String of(Object value) {
         try {
             return new ObjectMapper().writeValueAsString(value);
         } catch (JsonProcessingException e) {
