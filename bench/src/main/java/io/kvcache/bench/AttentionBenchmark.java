@@ -25,7 +25,7 @@ import org.openjdk.jmh.annotations.Warmup;
  * A step of decoding: the last position of one long sequence attends to all of it, in one layer. Layers take turns, so that keys and
  * values come from memory and not from a cache of the processor.
  *
- * <pre>./kvcache jmh AttentionBenchmark -p type=F16 -p heads=8/8 -p threads=1 -prof gc</pre>
+ * <pre>./kvcache jmh AttentionBenchmark -p type=F16 -p heads=8/8 -p threads=1</pre>
  *
  * <p>The rival is the machine: a plain read by vectors of as many bytes, in the same blocks in the same order and by as many threads,
  * before each attention. {@code shareOfRead} is time of the read / time of attention, 1 where attention is as fast as memory;
@@ -50,7 +50,7 @@ public class AttentionBenchmark {
     private static final int TOKENS_PER_BLOCK = 64;
 
     /** Where blocks lie. */
-    public enum Blocks {
+    public enum Placement {
         /** All over memory. */
         SHUFFLED,
 
@@ -71,7 +71,7 @@ public class AttentionBenchmark {
 
     /** Where blocks lie. */
     @Param
-    Blocks blocks;
+    Placement placement;
 
     /** The caller's included. */
     @Param({"1", "2"})
@@ -85,8 +85,11 @@ public class AttentionBenchmark {
     @Param("32768")
     int tokens;
 
-    /** Of keys and values of all layers together, at least: far beyond all caches. */
-    @Param("512")
+    /**
+     * Of keys and values of all layers together, at least: layers are walked in turns, and what was read of one must have left even a shared
+     * cache of some hundred megabytes before its turn comes again.
+     */
+    @Param("2048")
     int megabytes;
 
     private int layers;
@@ -107,7 +110,7 @@ public class AttentionBenchmark {
     public void open() {
         String[] counts = heads.split("/", -1);
         int queryHeads = Integer.parseInt(counts[0]);
-        int tokensPerBlock = blocks == Blocks.CONTIGUOUS ? tokens / threads : TOKENS_PER_BLOCK;
+        int tokensPerBlock = placement == Placement.CONTIGUOUS ? tokens / threads : TOKENS_PER_BLOCK;
         KvLayout.Builder builder = KvLayout.builder()
                 .kvHeads(Integer.parseInt(counts[1]))
                 .headSize(128)
@@ -118,7 +121,7 @@ public class AttentionBenchmark {
         long layerBytes = builder.layers(1).build().blockBytes() * blockCount;
         layers = (int) Math.ceilDiv((long) megabytes << 20, layerBytes);
         KvLayout layout = builder.layers(layers).build();
-        cache = new FilledCache(layout, blockCount, blocks == Blocks.SHUFFLED);
+        cache = new FilledCache(layout, blockCount, placement == Placement.SHUFFLED);
         sequence = cache.open();
         cache.grow(sequence, tokens);
         helpers = new Helpers(threads - 1);

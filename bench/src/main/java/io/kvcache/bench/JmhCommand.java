@@ -10,11 +10,11 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Unmatched;
 
 /**
- * Runs the JMH suites: every argument goes to JMH, and the profiler for {@link Figures} besides.
+ * Runs the JMH suites: every argument goes to JMH, and the profilers for garbage and for {@link Figures} besides.
  *
  * <p>Not thread-safe.
  */
-@Command(name = "jmh", description = "Run JMH benchmarks, for example: jmh Append -prof gc (options: jmh -h).")
+@Command(name = "jmh", description = "Run JMH benchmarks, for example: jmh Append -f 1 (options: jmh -h).")
 public final class JmhCommand implements CliCommand, Callable<Integer> {
     @Unmatched
     private List<String> arguments = new ArrayList<>();
@@ -25,7 +25,7 @@ public final class JmhCommand implements CliCommand, Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         List<String> extended = new ArrayList<>(arguments);
-        extended.addAll(List.of("-prof", Figures.class.getName()));
+        extended.addAll(List.of("-prof", "gc", "-prof", Figures.class.getName()));
         Main.main(extended.toArray(String[]::new));
         return 0;
     }

@@ -24,7 +24,7 @@ import org.openjdk.jmh.annotations.Warmup;
  * A chunk of a prompt: 128 positions behind many others attend, each to all up to itself, in one layer of 32 heads of queries and 8 of
  * keys and values. Layers take turns.
  *
- * <pre>./kvcache jmh PrefillBenchmark -prof gc</pre>
+ * <pre>./kvcache jmh PrefillBenchmark</pre>
  *
  * <p>{@code computed} counts two multiplications and two additions for each element of a head, position and position seen; the
  * exponentials come on top. The rival is the machine: fused multiply-adds in vectors that stay in registers, measured before each
@@ -55,8 +55,11 @@ public class PrefillBenchmark {
     @Param("4096")
     int tokens;
 
-    /** Of keys and values of all layers together, at least: far beyond all caches. */
-    @Param("512")
+    /**
+     * Of keys and values of all layers together, at least: layers are walked in turns, and what was read of one must have left even a shared
+     * cache of some hundred megabytes before its turn comes again.
+     */
+    @Param("2048")
     int megabytes;
 
     private int layers;

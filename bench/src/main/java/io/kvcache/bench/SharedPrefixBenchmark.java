@@ -25,7 +25,7 @@ import org.openjdk.jmh.annotations.Warmup;
  * A step of decoding in one layer, for one sequence, for 32 that share a long prefix, and for 32 that have copies of their own of as
  * many tokens; all of them have a short tail besides. Layers take turns, so that keys and values come from memory.
  *
- * <pre>./kvcache jmh SharedPrefix -prof gc</pre>
+ * <pre>./kvcache jmh SharedPrefix</pre>
  *
  * <p>The rivals are each other: {@code shared32} would be as fast as {@code one} if only reading took time, and {@code private32}, which is
  * what an attention without sharing does, is 32 times the work. It does not show what sharing saves in memory and in
@@ -59,8 +59,11 @@ public class SharedPrefixBenchmark {
     @Param("1")
     int threads;
 
-    /** Of keys and values of all layers together, at least: far beyond all caches. */
-    @Param("512")
+    /**
+     * Of keys and values of all layers together, at least: layers are walked in turns, and what was read of one must have left even a shared
+     * cache of some hundred megabytes before its turn comes again.
+     */
+    @Param("2048")
     int megabytes;
 
     private int layers;

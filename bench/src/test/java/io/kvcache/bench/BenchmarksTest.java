@@ -21,6 +21,7 @@ final class BenchmarksTest {
                 .measurementTime(TimeValue.milliseconds(20))
                 .param("tokens", "256")
                 .param("megabytes", "1")
+                .param("blocks", "2000")
                 .addProfiler(Figures.class)
                 .shouldFailOnError(true)
                 .verbosity(VerboseMode.SILENT)
