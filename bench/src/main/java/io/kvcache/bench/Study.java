@@ -25,6 +25,11 @@ interface Study {
     /** Whether it needs a JVM of its own; studies that start JVMs themselves do not. */
     boolean wantsOwnProcess();
 
+    /** Flags for a JVM of its own, behind those of this one. */
+    default List<String> processFlags() {
+        return List.of();
+    }
+
     /** Does it. */
     Findings run(StudyRun run) throws Exception;
 }

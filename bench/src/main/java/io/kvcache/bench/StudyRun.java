@@ -10,9 +10,11 @@ import org.jspecify.annotations.Nullable;
  *
  * @param effort how long it may take
  * @param traceFile a trace of requests to use where a study needs one; null for the shipped sample
+ * @param modelFile a model to use beside the shipped one where a study needs one; null for none
  * @param directory where raw results may be left; it exists
  */
-record StudyRun(Effort effort, @Nullable Path traceFile, Path directory) {
+record StudyRun(
+        Effort effort, @Nullable Path traceFile, @Nullable Path modelFile, Path directory) {
     /** Reads the trace. */
     Trace trace() {
         return traceFile == null ? TraceReader.sample() : TraceReader.read(traceFile);

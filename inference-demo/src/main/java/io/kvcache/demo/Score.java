@@ -12,9 +12,9 @@ import java.util.List;
  * @param logprobs the natural logarithm of the probability of each scored token, in order; at least one
  */
 @JsonPropertyOrder({"tokens", "meanLoss", "perplexity", "logprobs"})
-record Score(List<Double> logprobs) {
+public record Score(List<Double> logprobs) {
     /** Copies the list. */
-    Score {
+    public Score {
         logprobs = List.copyOf(logprobs);
         if (logprobs.isEmpty()) {
             throw new IllegalArgumentException("score has no token: logprobs=0");

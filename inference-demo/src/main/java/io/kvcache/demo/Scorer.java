@@ -17,7 +17,7 @@ import java.util.List;
  *
  * <p>Not thread-safe: the model belongs to one thread.
  */
-final class Scorer {
+public final class Scorer {
     /** 256 MiB of floats; 128 rows of the largest vocabularies are a quarter of it. */
     private static final int MAXIMUM_LOGITS = 1 << 26;
 
@@ -35,7 +35,7 @@ final class Scorer {
      *
      * @param cache built for the model's layout; left open
      */
-    Scorer(Llama model, KvCache cache) {
+    public Scorer(Llama model, KvCache cache) {
         this.model = model;
         this.cache = cache;
         this.contextTokens = model.contextTokens();
@@ -50,7 +50,7 @@ final class Scorer {
      * @throws IllegalArgumentException if there is nothing to score, or an id is outside the vocabulary
      * @throws IllegalStateException if the cache has no room for a window, or the model gives no number for a probability
      */
-    Score score(int[] tokens) {
+    public Score score(int[] tokens) {
         if (Math.min(tokens.length, contextTokens) < 2) {
             throw new IllegalArgumentException("scoring takes two tokens in a window: tokens=" + tokens.length
                     + " contextTokens=" + contextTokens);

@@ -7,11 +7,8 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
 import java.net.URL;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Objects;
-import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
@@ -55,14 +52,7 @@ final class DemoResources {
 
     /** The ids of the golden slice: four windows of the shipped model's context length. */
     static int[] goldenSlice() {
-        try (Stream<String> lines = Files.lines(path(GOLDEN_SLICE))) {
-            return lines.filter(line -> !line.startsWith("#"))
-                    .flatMap(line -> Arrays.stream(line.split(",", -1)))
-                    .mapToInt(Integer::parseInt)
-                    .toArray();
-        } catch (IOException failure) {
-            throw new UncheckedIOException(failure);
-        }
+        return ShippedModel.heldOutTokens();
     }
 
     static int[] ints(JsonNode array) {
