@@ -78,6 +78,13 @@ public class AllocationBenchmark {
     private static final int PREFILL_BLOCKS = 16; // of a prompt of 256 tokens
     private static final int MINIMUM_BLOCKS = 2 * PREFILL_BLOCKS; // half of them are in use
 
+    // Flags of rivals.
+    private static final String CACHE_TO_1_MIB = "-Dio.netty.allocator.maxCachedBufferCapacity=1048576";
+    private static final String NEVER_TRIM = "-Dio.netty.allocator.cacheTrimInterval=2147483647";
+    private static final String NO_WATCHING = "-Dio.netty.leakDetection.level=disabled";
+    private static final String OTHER_THREADS = "-Djmh.executor=CUSTOM";
+    private static final String THREADS_OF_NETTY = "-Djmh.executor.class=io.kvcache.NettyExecutor";
+
     /** How large blocks are, and how many. */
     @State(Scope.Thread)
     public abstract static class Size {
@@ -407,13 +414,7 @@ public class AllocationBenchmark {
     @Benchmark
     @Fork(
             value = 3,
-            jvmArgsAppend = {
-                "-Dio.netty.allocator.maxCachedBufferCapacity=1048576",
-                "-Dio.netty.allocator.cacheTrimInterval=2147483647",
-                "-Dio.netty.leakDetection.level=disabled",
-                "-Djmh.executor=CUSTOM",
-                "-Djmh.executor.class=io.kvcache.NettyExecutor"
-            })
+            jvmArgsAppend = {CACHE_TO_1_MIB, NEVER_TRIM, NO_WATCHING, OTHER_THREADS, THREADS_OF_NETTY})
     public boolean nettyPooledTuned(NettyPooledTuned state) {
         return state.allocateAndRelease();
     }
@@ -428,13 +429,7 @@ public class AllocationBenchmark {
     @OperationsPerInvocation(PREFILL_BLOCKS)
     @Fork(
             value = 3,
-            jvmArgsAppend = {
-                "-Dio.netty.allocator.maxCachedBufferCapacity=1048576",
-                "-Dio.netty.allocator.cacheTrimInterval=2147483647",
-                "-Dio.netty.leakDetection.level=disabled",
-                "-Djmh.executor=CUSTOM",
-                "-Djmh.executor.class=io.kvcache.NettyExecutor"
-            })
+            jvmArgsAppend = {CACHE_TO_1_MIB, NEVER_TRIM, NO_WATCHING, OTHER_THREADS, THREADS_OF_NETTY})
     public boolean nettyPooledTunedPrefill(NettyPooledTuned state) {
         return state.allocateAndReleasePrefill();
     }
@@ -448,11 +443,7 @@ public class AllocationBenchmark {
     @Benchmark
     @Fork(
             value = 3,
-            jvmArgsAppend = {
-                "-Dio.netty.leakDetection.level=disabled",
-                "-Djmh.executor=CUSTOM",
-                "-Djmh.executor.class=io.kvcache.NettyExecutor"
-            })
+            jvmArgsAppend = {NO_WATCHING, OTHER_THREADS, THREADS_OF_NETTY})
     public boolean nettyAdaptive(NettyAdaptive state) {
         return state.allocateAndRelease();
     }

@@ -420,7 +420,7 @@ final class Studies {
     /** A share of the speed of memory, with its floor. */
     private static RatioRule share(String type, String heads, double floor) {
         return reported(
-                "share of a plain read, " + type + " " + heads,
+                "share of a plain read",
                 "a plain vector read of the same bytes, in turns",
                 "AttentionBenchmark.attend",
                 "shareOfRead",

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 final class MemorySimulationTest {
@@ -181,6 +182,68 @@ final class MemorySimulationTest {
             assertEquals((10 + 12 + 17 + 12 + 14) / 5.0, outcome.meanReservedSlots(), 1e-9);
             assertEquals(18, outcome.peakReservedSlots());
         }
+    }
+
+    /** A slot is a token; it remembers with how many tokens sequences started. */
+    private static final class Tokens implements TokenStorage {
+        private static final int SLOTS = 20;
+
+        final List<Integer> starts = new ArrayList<>();
+        private int used;
+
+        @Override
+        public @Nullable Stored start(int tokens) {
+            if (used + tokens + 1 > SLOTS) {
+                return null;
+            }
+            starts.add(tokens);
+            used += tokens;
+            return new Stored() {
+                private int held = tokens;
+
+                @Override
+                public int tokens() {
+                    return held;
+                }
+
+                @Override
+                public boolean tryGrow() {
+                    if (used == SLOTS) {
+                        return false;
+                    }
+                    used++;
+                    held++;
+                    return true;
+                }
+
+                @Override
+                public void release() {
+                    used -= held;
+                }
+            };
+        }
+
+        @Override
+        public long reservedSlots() {
+            return used;
+        }
+
+        @Override
+        public long peakReservedSlots() {
+            return SLOTS;
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    @Test
+    void shouldStartThoseThatGaveWayInTheOrderInWhichTheyStartedFirst() {
+        Tokens storage = new Tokens();
+        simulate(storage, request(6, 10), request(5, 12), request(4, 3), request(19, 1));
+        // The third gives way with 5 tokens, then the second with 9, which need 10 slots: both wait until the first has
+        // left, though the third would fit before.
+        assertEquals(List.of(6, 5, 4, 9, 5, 19), storage.starts);
     }
 
     @Test
