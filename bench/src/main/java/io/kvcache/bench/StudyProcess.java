@@ -36,11 +36,16 @@ final class StudyProcess {
                 run.directory().toString(),
                 results.toString()));
         Path log = run.directory().resolve(study.name() + ".log");
-        int exitCode = new ProcessBuilder(command)
+        Process process = new ProcessBuilder(command)
                 .redirectErrorStream(true)
                 .redirectOutput(log.toFile())
-                .start()
-                .waitFor();
+                .start();
+        int exitCode;
+        try {
+            exitCode = process.waitFor();
+        } finally {
+            process.destroy(); // where the wait was interrupted
+        }
         if (exitCode != 0) {
             throw new IllegalStateException("process of the study failed: study=" + study.name() + " exitCode="
                     + exitCode + " says=" + lastLine(log));
