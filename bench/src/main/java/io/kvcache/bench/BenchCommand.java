@@ -97,7 +97,7 @@ public final class BenchCommand implements CliCommand, Callable<Integer> {
         ResultsFolder results = new ResultsFolder(directory);
         List<String> failures = runAll(studies, results, out);
         Path report = directory.resolve(REPORT);
-        Files.writeString(report, HtmlReport.of(results.readAll(Studies.names())));
+        Files.writeString(report, HtmlReport.of(results.readAll(Studies.names()), failures));
         out.println("report: " + report);
         failures.forEach(spec.commandLine().getErr()::println);
         return failures.isEmpty() ? 0 : 1;
@@ -161,7 +161,8 @@ public final class BenchCommand implements CliCommand, Callable<Integer> {
             throw e;
         } catch (Exception e) {
             return "study failed: name=" + study.name() + " reason="
-                    + String.valueOf(e.getMessage()).strip().replaceAll("\\s*\\R\\s*", " ");
+                    + String.valueOf(e.getMessage()).strip().replaceAll("\\s*\\R\\s*", " ") + " logs="
+                    + directory.resolve(RAW);
         }
     }
 

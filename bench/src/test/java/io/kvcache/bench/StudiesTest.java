@@ -45,10 +45,12 @@ final class StudiesTest {
         StudyResults read = results.read(study.name());
         Findings findings = read.findings();
         assertFalse(findings.tables().isEmpty());
+        assertFalse(findings.ratios().isEmpty());
         findings.ratios().forEach(ratio -> assertTrue(Double.isFinite(ratio.value()), ratio::toString));
         assertFalse(read.notShown().isEmpty(), "a study says what its figures do not show");
         assertEquals("1970-01-01", read.measured());
-        assertTrue(HtmlReport.of(List.of(read)).contains(study.title().replace("<", "&lt;")));
+        assertTrue(
+                HtmlReport.of(List.of(read), List.of()).contains(study.title().replace("<", "&lt;")));
     }
 
     @Test

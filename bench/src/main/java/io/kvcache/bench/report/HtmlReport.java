@@ -52,8 +52,13 @@ public final class HtmlReport {
 
     private HtmlReport() {}
 
-    /** Writes the page. */
-    public static String of(List<StudyResults> studies) {
+    /**
+     * Writes the page.
+     *
+     * @param studies what was found
+     * @param failures what went wrong: of these studies there is no result, or an earlier one
+     */
+    public static String of(List<StudyResults> studies, List<String> failures) {
         return document(html(
                         head(
                                 meta().withCharset("utf-8"),
@@ -63,6 +68,7 @@ public final class HtmlReport {
                         body(
                                 h1("kvcache benchmarks"),
                                 each(machines(studies), HtmlReport::machine),
+                                failures.isEmpty() ? div() : failed(failures),
                                 notShown(studies),
                                 h2("Ratios"),
                                 p("Each is the cache against a rival, or against what the machine can do, in the"
@@ -99,6 +105,13 @@ public final class HtmlReport {
                 dd(code(String.join(" ", machine.flags()))),
                 dt("Versions"),
                 dd(versions));
+    }
+
+    private static DomContent failed(List<String> failures) {
+        return section(
+                h2("What failed"),
+                p("Where there are results of these studies below, they are from an earlier run."),
+                ul(each(failures, failure -> li(failure).withClass("missed"))));
     }
 
     private static DomContent notShown(List<StudyResults> studies) {

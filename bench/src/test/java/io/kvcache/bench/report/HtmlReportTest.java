@@ -8,7 +8,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 final class HtmlReportTest {
-    private final String page = HtmlReport.of(List.of(Samples.RESULTS));
+    private final String page = HtmlReport.of(List.of(Samples.RESULTS), List.of());
 
     @Test
     void shouldOpenWithWhatWasMeasuredOnAndWhatIsNotShown() {
@@ -17,6 +17,13 @@ final class HtmlReportTest {
         int ratios = page.indexOf("at least 2.00: met");
         assertTrue(0 < machine && machine < notShown && notShown < ratios, page);
         assertTrue(page.contains("a 1.0") && page.contains("-Xmx1g"), page);
+    }
+
+    @Test
+    void shouldSayWhatFailed() {
+        String failed = HtmlReport.of(List.of(Samples.RESULTS), List.of("study failed: name=<copying>"));
+        assertTrue(failed.contains("study failed: name=&lt;copying&gt;"), failed);
+        assertFalse(page.contains("What failed"), page);
     }
 
     @Test
