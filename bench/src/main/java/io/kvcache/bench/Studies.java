@@ -424,7 +424,7 @@ final class Studies {
                 "a plain vector read of the same bytes, in turns",
                 "AttentionBenchmark.attend",
                 "shareOfRead",
-                Map.of("type", type, "heads", heads),
+                Map.of("type", type, "heads", heads, "placement", "SHUFFLED"),
                 Bar.atLeast(floor));
     }
 

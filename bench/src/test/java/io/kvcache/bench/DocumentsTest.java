@@ -48,6 +48,7 @@ final class DocumentsTest {
         }
     }
 
+    /** That it is of these results, the sum in the documents says. */
     @Test
     void shouldShowTheCurvesOfTheResults() throws IOException {
         if (WRITE) {

@@ -18,7 +18,7 @@ import jdk.incubator.vector.VectorShape;
  */
 final class VectorProvider implements KernelProvider {
     // On vectors of 512 bits the JIT of JDK 25 boxes in some loops (soft caps, several types in one process), which is
-    // garbage at each call, for a gain of a few per cent.
+    // garbage at each call, for a gain of about a tenth.
     private static final int WIDEST = 256;
 
     private static final Map<VectorKernel, HeadKernels> MADE = new ConcurrentHashMap<>();

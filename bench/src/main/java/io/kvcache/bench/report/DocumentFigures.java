@@ -1,10 +1,12 @@
 package io.kvcache.bench.report;
 
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
 
 /**
  * Puts figures into documents, between two comments:
@@ -12,6 +14,7 @@ import java.util.stream.Stream;
  * <pre>
  * &lt;!-- figures: reuse hits --&gt;      a table of a study
  * &lt;!-- figures: lookup ratios --&gt;    its ratios
+ * &lt;!-- figures: reuse plot docs/reuse.png --&gt;    its first plot, an image that lies there
  * &lt;!-- figures: memory command --&gt;   the command that repeats it
  * &lt;!-- figures: memory notes --&gt;     how rivals are set up, and what the figures do not show
  * &lt;!-- end --&gt;
@@ -54,6 +57,9 @@ public final class DocumentFigures {
         if (words[1].equals("command")) {
             return "\n    " + study.command() + "\n\n";
         }
+        if (words[1].startsWith("plot ")) {
+            return plot(study.findings().plots().getFirst(), words[1].substring("plot ".length()));
+        }
         if (words[1].equals("notes")) {
             return "\n"
                     + Stream.concat(
@@ -68,6 +74,13 @@ public final class DocumentFigures {
                 .map(table -> Cells.of(table).markdown())
                 .findFirst()
                 .orElseThrow(() -> new IllegalArgumentException("there is no such table: figures=" + reference));
+    }
+
+    /** The sum tells images of other figures apart: who draws a new one fills the document, too. */
+    private static String plot(Plot plot, String file) {
+        CRC32 sum = new CRC32();
+        sum.update(plot.toString().getBytes(StandardCharsets.UTF_8));
+        return String.format("![%s](%s \"figures %08x\")\n", plot.title(), file, sum.getValue());
     }
 
     private List<Ratio> ratios(String reference) {

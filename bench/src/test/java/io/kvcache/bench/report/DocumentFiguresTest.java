@@ -1,9 +1,12 @@
 package io.kvcache.bench.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -71,6 +74,28 @@ final class DocumentFiguresTest {
         assertEquals(
                 "<!-- figures: copying notes -->\n\n- A rival moves.\n- Not shown: Other machines.\n\n<!-- end -->",
                 fill("<!-- figures: copying notes -->\n<!-- end -->"));
+    }
+
+    @Test
+    void shouldTellPlotsOfOtherFiguresApart() {
+        String document = "<!-- figures: copying plot a/b.png -->\n<!-- end -->";
+        String before = fill(document);
+        assertTrue(before.matches("(?s).*!\\[Times]\\(a/b.png \"figures [0-9a-f]{8}\"\\)\n<!-- end -->"), before);
+        assertEquals(before, fill(before));
+        Findings findings = Samples.RESULTS.findings();
+        Plot plot = findings.plots().getFirst();
+        Plot other = new Plot(plot.name(), plot.title(), plot.x(), plot.y(), List.of());
+        new ResultsFolder(directory)
+                .write(new StudyResults(
+                        "copying",
+                        "",
+                        "",
+                        "",
+                        0,
+                        Samples.RESULTS.machine(),
+                        new Findings(findings.ratios(), findings.tables(), List.of(other), findings.notes()),
+                        List.of()));
+        assertNotEquals(before, fill(document));
     }
 
     @Test
