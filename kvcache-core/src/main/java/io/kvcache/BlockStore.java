@@ -2,14 +2,16 @@ package io.kvcache;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.agrona.concurrent.NanoClock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A tier below memory, where blocks go that leave memory or should outlive the process: a disk, or a store that many machines
- * share. Implement it to add one; a tier above another is a store that asks the other. No cache uses a store yet.
+ * share. Implement it to add one, and give it to a cache with {@link KvCache.Builder#tier}.
  *
  * <p><b>A store can only ever turn into a miss.</b> It may lose, drop or decline blocks as it likes, and may fail; what it must not do
- * is say true and hand out other bytes than were stored under an equal key. So a store compares the whole key, namespace and
+ * is say that a block is there and hand out other bytes than were stored under an equal key. So a store compares the whole key, namespace and
  * tokens included, and checks the bytes against damage. A block that is there but cannot be trusted is a miss too.
  *
  * <p><b>Time.</b> A call may take long, and ends when the work is done: whoever cannot wait calls from a thread of its own. A cache
@@ -45,25 +47,38 @@ public interface BlockStore extends AutoCloseable {
     }
 
     /**
+     * Says how far a store could serve a path, so that a cache makes room for no more: how many of its blocks, from the first one on,
+     * seem to be there. A hint, which may be wrong in both directions: a store that cannot tell without reading
+     * returns the length of the path.
+     *
+     * @param path keys of consecutive blocks, each the child of the one before
+     * @return 0 to the length of the path
+     * @throws IOException if the store could not tell
+     */
+    int held(List<BlockKey> path) throws IOException;
+
+    /**
      * Looks a block up and reads it.
      *
      * @param key of a block, not a root
-     * @param target [blockBytes] receives the block; undefined unless the result is true
-     * @return whether the store had the block, and all of it is in {@code target}; false is a miss
+     * @param target [blockBytes] receives the block; undefined unless the result says that it is there
+     * @return what was stored along with the block, all of which is in {@code target}; null is a miss
      * @throws IOException if the store could not tell
      */
-    boolean load(BlockKey key, MemorySegment target) throws IOException;
+    @Nullable
+    BlockNote load(BlockKey key, MemorySegment target) throws IOException;
 
     /**
      * Takes a copy of a block. A block that is there already may be kept or replaced: equal keys have equal bytes, or bytes
      * that are as good.
      *
      * @param key of a block, not a root
+     * @param note to be handed out with it. A store may forget a block once {@link BlockNote#isExpired}; the cache looks itself
      * @param block [blockBytes] to be read only
      * @return whether the store took it; false is no error, but the answer of a store that is full or busy
      * @throws IOException if the store could not take it; it may be there or not
      */
-    boolean store(BlockKey key, MemorySegment block) throws IOException;
+    boolean store(BlockKey key, BlockNote note, MemorySegment block) throws IOException;
 
     /**
      * Forgets a block, if it is there.
@@ -82,8 +97,8 @@ public interface BlockStore extends AutoCloseable {
     void erase(String namespace) throws IOException;
 
     /**
-     * Lets go of what the store has in this process, in bounded time; what is meant to outlive the process stays. No other
-     * call is under way or follows, but a second call to this method, which does nothing.
+     * Lets go of what the store has in this process, in bounded time; what is meant to outlive the process stays. Calls that are
+     * under way may go on, or fail; calls that follow fail with an {@link IOException}. A second call does nothing.
      *
      * @throws IOException if what was taken may be lost
      */

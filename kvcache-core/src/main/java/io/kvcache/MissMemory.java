@@ -3,9 +3,11 @@ package io.kvcache;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.security.SecureRandom;
+import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
 import org.agrona.concurrent.NanoClock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A store that remembers what another has not got; see {@link BlockStore#rememberingMisses}.
@@ -50,26 +52,69 @@ final class MissMemory implements BlockStore {
     }
 
     @Override
-    public boolean load(BlockKey key, MemorySegment target) throws IOException {
+    public int held(List<BlockKey> path) throws IOException {
+        if (path.isEmpty()) {
+            return 0;
+        }
+        int known = firstMiss(path);
+        if (known == 0) {
+            return 0;
+        }
+        List<BlockKey> asked = path.subList(0, known);
+        int[] changesBefore = changesOf(asked);
+        int held = other.held(asked);
+        if (held < known) {
+            noteMiss(asked.get(held), changesBefore[held]);
+        }
+        return held;
+    }
+
+    /** How many keys come before the first one that is known to be missing. */
+    private int firstMiss(List<BlockKey> path) {
+        long now = now();
+        synchronized (lock) {
+            int at = 0;
+            while (at < path.size() && misses.get(path.get(at).fingerprint()) <= now) {
+                at++;
+            }
+            return at;
+        }
+    }
+
+    private int[] changesOf(List<BlockKey> path) {
+        synchronized (lock) {
+            return path.stream()
+                    .mapToInt(key -> changes[stripe(key.fingerprint())])
+                    .toArray();
+        }
+    }
+
+    @Override
+    public @Nullable BlockNote load(BlockKey key, MemorySegment target) throws IOException {
         long fingerprint = key.fingerprint();
         long before = now();
         int change;
         synchronized (lock) {
             if (misses.get(fingerprint) > before) {
-                return false;
+                return null;
             }
             change = changes[stripe(fingerprint)];
         }
-        boolean found = other.load(key, target);
-        if (!found) {
-            long after = now();
-            synchronized (lock) {
-                if (changes[stripe(fingerprint)] == change) {
-                    remember(fingerprint, after);
-                }
-            }
+        BlockNote found = other.load(key, target);
+        if (found == null) {
+            noteMiss(key, change);
         }
         return found;
+    }
+
+    private void noteMiss(BlockKey key, int changeBefore) {
+        long fingerprint = key.fingerprint();
+        long after = now();
+        synchronized (lock) {
+            if (changes[stripe(fingerprint)] == changeBefore) {
+                remember(fingerprint, after);
+            }
+        }
     }
 
     private void remember(long fingerprint, long now) {
@@ -79,9 +124,9 @@ final class MissMemory implements BlockStore {
     }
 
     @Override
-    public boolean store(BlockKey key, MemorySegment block) throws IOException {
+    public boolean store(BlockKey key, BlockNote note, MemorySegment block) throws IOException {
         try {
-            return other.store(key, block);
+            return other.store(key, note, block);
         } finally { // it may be there even if that threw
             long fingerprint = key.fingerprint();
             synchronized (lock) {

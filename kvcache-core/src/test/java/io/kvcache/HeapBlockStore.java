@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Thread-safe.
  */
 final class HeapBlockStore implements BlockStore {
+    final AtomicInteger looks = new AtomicInteger();
     final AtomicInteger loads = new AtomicInteger();
     final AtomicInteger stores = new AtomicInteger();
     final AtomicInteger removals = new AtomicInteger();
@@ -28,7 +30,9 @@ final class HeapBlockStore implements BlockStore {
     /** Whether it declines every block. */
     volatile boolean full;
 
-    private final Map<BlockKey, byte[]> blocks = new ConcurrentHashMap<>();
+    private final Map<BlockKey, Stored> blocks = new ConcurrentHashMap<>();
+
+    private record Stored(BlockNote note, byte[] bytes) {}
 
     /** What happens in the middle of a call. */
     @FunctionalInterface
@@ -37,22 +41,33 @@ final class HeapBlockStore implements BlockStore {
     }
 
     @Override
-    public boolean load(BlockKey key, MemorySegment target) throws IOException {
-        loads.incrementAndGet();
-        byte @Nullable [] found = blocks.get(key);
-        if (found != null) {
-            assertEquals(found.length, target.byteSize(), "equal keys have blocks of one size");
-            MemorySegment.copy(found, 0, target, JAVA_BYTE, 0, found.length);
+    public int held(List<BlockKey> path) throws IOException {
+        looks.incrementAndGet();
+        int at = 0;
+        while (at < path.size() && blocks.containsKey(path.get(at))) {
+            at++;
         }
         interrupt();
-        return found != null;
+        return at;
     }
 
     @Override
-    public boolean store(BlockKey key, MemorySegment block) throws IOException {
+    public @Nullable BlockNote load(BlockKey key, MemorySegment target) throws IOException {
+        loads.incrementAndGet();
+        Stored found = blocks.get(key);
+        if (found != null) {
+            assertEquals(found.bytes.length, target.byteSize(), "equal keys have blocks of one size");
+            MemorySegment.copy(found.bytes, 0, target, JAVA_BYTE, 0, found.bytes.length);
+        }
+        interrupt();
+        return found == null ? null : found.note;
+    }
+
+    @Override
+    public boolean store(BlockKey key, BlockNote note, MemorySegment block) throws IOException {
         stores.incrementAndGet();
         if (!full) {
-            blocks.put(key, block.toArray(JAVA_BYTE));
+            blocks.put(key, new Stored(note, block.toArray(JAVA_BYTE)));
         }
         interrupt();
         return !full;

@@ -50,7 +50,7 @@ final class LayerOrderTest {
             Set.of("EventQueue"),
             Set.of("PrefixRoot", "Partition"),
             Set.of("BlockStore", "MissMemory"),
-            Set.of("BlockKey", "KeyDigest", "MissOptions"),
+            Set.of("BlockKey", "BlockNote", "KeyDigest", "MissOptions"),
             Set.of("OpenOptions", "NamespaceStats", "NamespaceOptions"),
             Set.of("TrafficCounters"),
             Set.of("Traffic"),

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -56,11 +57,11 @@ final class MissMemoryTest {
     }
 
     private boolean load(BlockKey key) throws IOException {
-        return store.load(key, segment);
+        return store.load(key, segment) != null;
     }
 
     private boolean store(BlockKey key) throws IOException {
-        return store.store(key, segment);
+        return store.store(key, BlockNote.DEFAULT, segment);
     }
 
     private void assertAsked(int loads) {
@@ -164,7 +165,7 @@ final class MissMemoryTest {
     void shouldFindABlockAtOnceWhenItIsStored() throws IOException {
         byte[] bytes = {1, 2, 3, 4, 5, 6, 7, 8};
         assertFalse(load(key(1)));
-        assertTrue(store.store(key(1), MemorySegment.ofArray(bytes)));
+        assertTrue(store.store(key(1), BlockNote.DEFAULT, MemorySegment.ofArray(bytes)));
         assertTrue(load(key(1)));
         assertArrayEquals(bytes, (byte[]) segment.heapBase().orElseThrow());
         assertAsked(2);
@@ -195,7 +196,7 @@ final class MissMemoryTest {
         heap.next = () -> {
             assertFalse(load(key(1)));
             heap.full = false;
-            heap.store(key(1), segment); // now it is
+            heap.store(key(1), BlockNote.DEFAULT, segment); // now it is
         };
         store(key(1));
         assertTrue(load(key(1)));
@@ -337,15 +338,15 @@ final class MissMemoryTest {
         try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
             NanoClock clock = () -> {
                 if (reading.compareAndSet(false, true)) { // not so in the clock of the other thread
-                    Future<Boolean> other = executor.submit(() -> used.get().load(key(2), segment));
+                    Future<Boolean> other = executor.submit(() -> used.get().load(key(2), segment) != null);
                     assertFalse(assertDoesNotThrow(() -> other.get(20, TimeUnit.SECONDS), "somebody holds a lock"));
                     reading.set(false);
                 }
                 return time.get();
             };
             used.set(BlockStore.rememberingMisses(heap, ONE_SECOND, clock));
-            assertFalse(used.get().load(key(1), segment));
-            assertFalse(used.get().load(key(1), segment));
+            assertNull(used.get().load(key(1), segment));
+            assertNull(used.get().load(key(1), segment));
             assertAsked(3); // for blocks 2, when the memory was made, 1, and 2 again: the memory did not know
         }
     }
@@ -361,8 +362,8 @@ final class MissMemoryTest {
                 MemorySegment block = MemorySegment.ofArray(new byte[8]);
                 for (int token = 0; token < rounds; token++) {
                     BlockKey key = key(token);
-                    store.store(key, block);
-                    hidden += store.load(key, block) ? 0 : 1;
+                    store.store(key, BlockNote.DEFAULT, block);
+                    hidden += store.load(key, block) != null ? 0 : 1;
                     stored.set(token);
                 }
                 return hidden;
@@ -374,7 +375,7 @@ final class MissMemoryTest {
                     long known;
                     while ((known = stored.get()) < rounds - 1) {
                         for (long token = Math.max(0, known - 2); token < known + 3; token++) {
-                            hidden += store.load(key((int) token), block) || token > known ? 0 : 1;
+                            hidden += store.load(key((int) token), block) != null || token > known ? 0 : 1;
                         }
                     }
                     return hidden;
@@ -429,6 +430,7 @@ final class MissMemoryTest {
                 case 2 -> memory.remove(key);
                 case 3 -> time.addAndGet(random.nextLong(SECOND / 2));
                 case 4 -> loadThatFails(key);
+                case 9 -> look(key, randomKey());
                 case 5 -> loadWhile(key, () -> store(random.nextBoolean() ? key : randomKey()));
                 case 6 -> loadWhile(key, () -> memory.remove(key));
                 case 7 -> loadWhile(key, () -> load(random.nextBoolean() ? key : randomKey()));
@@ -438,6 +440,19 @@ final class MissMemoryTest {
                     }
                 }
                 default -> load(key);
+            }
+        }
+
+        /** A look at two keys finds what is there, asks for nothing that is known to be missing, and remembers the first miss. */
+        private void look(BlockKey first, BlockKey second) throws IOException {
+            List<BlockKey> path = List.of(first, second);
+            int known = knownMissing(first) ? 0 : knownMissing(second) ? 1 : 2;
+            int there = !other.contains(first) ? 0 : !other.contains(second) ? 1 : 2;
+            int looks = other.looks.get();
+            assertEquals(Math.min(known, there), memory.held(path));
+            assertEquals(known == 0 ? looks : looks + 1, other.looks.get());
+            if (there < known) {
+                noteMiss(path.get(there));
             }
         }
 
@@ -465,7 +480,7 @@ final class MissMemoryTest {
         private void load(BlockKey key) throws IOException {
             boolean missing = knownMissing(key);
             boolean there = other.contains(key);
-            assertEquals(!missing && there, memory.load(key, segment));
+            assertEquals(!missing && there, memory.load(key, segment) != null);
             if (missing) {
                 saved++;
                 assertFalse(there, "only what is missing is remembered as missing");
@@ -487,7 +502,7 @@ final class MissMemoryTest {
             boolean there = other.contains(key);
             lastStored = null;
             other.next = meanwhile::run;
-            assertEquals(there, memory.load(key, segment));
+            assertEquals(there, memory.load(key, segment) != null);
             expectedLoads++;
             BlockKey storedMeanwhile = lastStored;
             if (!there && (storedMeanwhile == null || !shareStripe(storedMeanwhile, key))) {
@@ -513,7 +528,7 @@ final class MissMemoryTest {
         private void store(BlockKey key) throws IOException {
             lastStored = key;
             other.full = random.nextInt(4) == 0;
-            assertEquals(!other.full, memory.store(key, segment));
+            assertEquals(!other.full, memory.store(key, BlockNote.DEFAULT, segment));
             missedUntil.remove(key);
         }
 
@@ -523,7 +538,7 @@ final class MissMemoryTest {
             other.next = () -> {
                 throw new IOException("broken");
             };
-            assertThrows(IOException.class, () -> memory.store(key, segment));
+            assertThrows(IOException.class, () -> memory.store(key, BlockNote.DEFAULT, segment));
             missedUntil.remove(key);
         }
     }

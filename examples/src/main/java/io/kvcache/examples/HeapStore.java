@@ -1,11 +1,14 @@
 package io.kvcache.examples;
 
 import io.kvcache.BlockKey;
+import io.kvcache.BlockNote;
 import io.kvcache.BlockStore;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Stands in for a slow store: blocks on the heap, and a count of how often it was asked.
@@ -14,22 +17,33 @@ import java.util.concurrent.atomic.AtomicInteger;
  */
 final class HeapStore implements BlockStore {
     final AtomicInteger loads = new AtomicInteger();
-    private final ConcurrentHashMap<BlockKey, byte[]> blocks = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<BlockKey, Stored> blocks = new ConcurrentHashMap<>();
+
+    private record Stored(BlockNote note, byte[] bytes) {}
 
     @Override
-    public boolean load(BlockKey key, MemorySegment target) {
-        loads.incrementAndGet();
-        byte[] found = blocks.get(key);
-        if (found == null) {
-            return false;
+    public int held(List<BlockKey> path) {
+        int at = 0;
+        while (at < path.size() && blocks.containsKey(path.get(at))) {
+            at++;
         }
-        target.copyFrom(MemorySegment.ofArray(found));
-        return true;
+        return at;
     }
 
     @Override
-    public boolean store(BlockKey key, MemorySegment block) {
-        blocks.put(key, block.toArray(ValueLayout.JAVA_BYTE));
+    public @Nullable BlockNote load(BlockKey key, MemorySegment target) {
+        loads.incrementAndGet();
+        Stored found = blocks.get(key);
+        if (found == null) {
+            return null;
+        }
+        target.copyFrom(MemorySegment.ofArray(found.bytes));
+        return found.note;
+    }
+
+    @Override
+    public boolean store(BlockKey key, BlockNote note, MemorySegment block) {
+        blocks.put(key, new Stored(note, block.toArray(ValueLayout.JAVA_BYTE)));
         return true;
     }
 

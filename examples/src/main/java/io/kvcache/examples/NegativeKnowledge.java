@@ -1,6 +1,7 @@
 package io.kvcache.examples;
 
 import io.kvcache.BlockKey;
+import io.kvcache.BlockNote;
 import io.kvcache.BlockStore;
 import io.kvcache.MissOptions;
 import java.io.IOException;
@@ -33,8 +34,8 @@ final class NegativeKnowledge {
             store.load(key, block);
             System.out.println("when the time is over it is asked again: " + slow.loads);
 
-            store.store(key, block);
-            System.out.println("what was stored is found at once: " + store.load(key, block));
+            store.store(key, BlockNote.DEFAULT, block);
+            System.out.println("what was stored is found at once: " + (store.load(key, block) != null));
         }
     }
 }
