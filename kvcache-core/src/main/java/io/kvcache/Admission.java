@@ -148,7 +148,8 @@ final class Admission {
         return follows;
     }
 
-    private PrefixWalk probe(Partition partition, int[] prompt, OpenOptions options) {
+    /** Searches a prompt, changing nothing. */
+    PrefixWalk probe(Partition partition, int[] prompt, OpenOptions options) {
         return prefixes.probe(partition, prompt, options, prompt.length - 1);
     }
 

@@ -113,6 +113,16 @@ public final class BlockKey {
         return new BlockKey(namespace, next, Arrays.copyOfRange(source, from, from + count));
     }
 
+    /** A place from which a path goes on: only good for {@link #child}. */
+    static BlockKey behind(String namespace, byte[] digest) {
+        return new BlockKey(namespace, digest, new int[0]);
+    }
+
+    /** The digest itself, never written. */
+    byte[] digestUncopied() {
+        return digest;
+    }
+
     private static void checkTokens(int count) {
         if (count <= 0) {
             throw new IllegalArgumentException("block has no token: count=" + count);

@@ -74,6 +74,21 @@ final class BlockRetention {
         notContinued[block] = true;
     }
 
+    /** What is left of a published block's retention: no jitter, which is drawn already, and no pin. */
+    Retention left(int block, long now) {
+        if (block >= expiries.length) {
+            return new Retention(priorities[block], 0, 0, false, 0, false);
+        }
+        boolean sinceFirstUse = ttls[block] == 0 && expiries[block] != NEVER;
+        return new Retention(
+                priorities[block],
+                priorityEnds[block] == NEVER ? 0 : Math.max(1, priorityEnds[block] - now),
+                sinceFirstUse ? Math.max(1, expiries[block] - now) : ttls[block],
+                sinceFirstUse,
+                0,
+                false);
+    }
+
     boolean isExpired(int block, long now) {
         return block < expiries.length && expiries[block] <= now;
     }

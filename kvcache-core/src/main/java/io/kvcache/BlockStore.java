@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A tier below memory, where blocks go that leave memory or should outlive the process: a disk, or a store that many machines
- * share. Implement it to add one, and give it to a cache with {@link KvCache.Builder#tier}.
+ * share. Implement it to add one, and give it to a cache by {@link TierOptions}.
  *
  * <p><b>A store can only ever turn into a miss.</b> It may lose, drop or decline blocks as it likes, and may fail; what it must not do
  * is say that a block is there and hand out other bytes than were stored under an equal key. So a store compares the whole key, namespace and
@@ -29,6 +29,18 @@ import org.jspecify.annotations.Nullable;
  * <p>Thread-safe: any number of threads call at once.
  */
 public interface BlockStore extends AutoCloseable {
+    /** Opens a store, where that may take time or fail. */
+    @FunctionalInterface
+    interface Opener {
+        /**
+         * Opens it.
+         *
+         * @return a store, closed by whoever has called
+         * @throws IOException if it cannot be opened now
+         */
+        BlockStore open() throws IOException;
+    }
+
     /**
      * Remembers for a short time which blocks a store has not got, so that requests for what nobody has computed do not ask a
      * slow store again and again. A block stored through the result is found at once, also if a look-up of it was under way;

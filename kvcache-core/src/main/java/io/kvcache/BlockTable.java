@@ -32,6 +32,16 @@ final class BlockTable {
     private Retention retention = Retention.DEFAULT; // of what it publishes
     private double life; // the part of its time to live that jitter leaves
 
+    // Whether it belongs to a load, which publishes what it has read from this tier.
+    private boolean load;
+    private int origin = BlockPool.NONE;
+
+    // Blocks with greater numbers were published after the sequence asked for its prompt. Of these, the tokens that it
+    // has
+    // taken up and that came from tiers, by tier; empty while there were none.
+    private long since;
+    private int[] loadedTokens = new int[0];
+
     private final IntArrayList toClear = new IntArrayList();
 
     /** What is known of the tokens to come. */
@@ -83,6 +93,47 @@ final class BlockTable {
         System.arraycopy(source, 0, tokens, offset, matched - offset);
         length = matched;
         ownsTail = false;
+    }
+
+    /** Says that it belongs to a load. */
+    void beginLoad() {
+        load = true;
+    }
+
+    boolean isLoad() {
+        return load;
+    }
+
+    /** Says where the next block that it publishes comes from, and with which retention. */
+    void bring(int newOrigin, Retention newRetention) {
+        origin = newOrigin;
+        retention = newRetention;
+    }
+
+    /** The tier that what it publishes comes from, or {@link BlockPool#NONE}. */
+    int origin() {
+        return origin;
+    }
+
+    /** Says that the sequence has asked when the block with this number was the newest. */
+    void askedAt(long number) {
+        since = number;
+    }
+
+    long since() {
+        return since;
+    }
+
+    /** Counts tokens that it has taken up and that came from a tier since it asked. */
+    void countLoaded(int tier, int count) {
+        if (tier >= loadedTokens.length) {
+            loadedTokens = Arrays.copyOf(loadedTokens, tier + 1);
+        }
+        loadedTokens[tier] += count;
+    }
+
+    int loadedTokens(int tier) {
+        return tier < loadedTokens.length ? loadedTokens[tier] : 0;
     }
 
     void missed(MissReason reason, int position) {
@@ -356,6 +407,10 @@ final class BlockTable {
         truncate(0);
         root = null;
         retention = Retention.DEFAULT;
+        load = false;
+        origin = BlockPool.NONE;
+        since = 0;
+        Arrays.fill(loadedTokens, 0);
         claim.end();
         missed(MissReason.NONE, 0);
     }

@@ -46,6 +46,26 @@ public sealed interface CacheEvent {
     record Removed(long number, String namespace, long block, long parent, RemovalCause cause) implements CacheEvent {}
 
     /**
+     * A block has come from a tier; that it can be found was told just before.
+     *
+     * @param number of the event
+     * @param namespace in which it is found
+     * @param block its number
+     * @param tier the name of the tier
+     */
+    record Loaded(long number, String namespace, long block, String tier) implements CacheEvent {}
+
+    /**
+     * A tier has got a copy of a block.
+     *
+     * @param number of the event
+     * @param namespace in which it is found
+     * @param block its number
+     * @param tier the name of the tier
+     */
+    record Offloaded(long number, String namespace, long block, String tier) implements CacheEvent {}
+
+    /**
      * The listener was too slow: these events were dropped, and what it knows is out of date.
      *
      * @param first number of the first event that was dropped

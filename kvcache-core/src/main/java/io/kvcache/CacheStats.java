@@ -1,5 +1,8 @@
 package io.kvcache;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * What a cache holds at one moment, and what has gone through it since it was built.
  *
@@ -19,6 +22,7 @@ package io.kvcache;
  * @param lostEvents events that a listener was too slow for
  * @param listenerFailures calls of the listener that threw
  * @param traffic what has gone through all namespaces
+ * @param tiers what has gone through each tier, in their order
  */
 public record CacheStats(
         int openSequences,
@@ -34,7 +38,17 @@ public record CacheStats(
         long maximumBytes,
         long lostEvents,
         long listenerFailures,
-        Traffic traffic) {
+        Traffic traffic,
+        List<TierStats> tiers) {
+    /**
+     * Makes a snapshot.
+     *
+     * @param tiers is copied
+     */
+    public CacheStats {
+        tiers = List.copyOf(tiers);
+    }
+
     /**
      * Returns the blocks that hold tokens of sequences or sessions and are not published: not full yet, or kept to themselves.
      *
@@ -92,6 +106,16 @@ public record CacheStats(
                 maximumBytes,
                 lostEvents - earlier.lostEvents,
                 listenerFailures - earlier.listenerFailures,
-                traffic.minus(earlier.traffic));
+                traffic.minus(earlier.traffic),
+                minus(tiers, earlier.tiers));
+    }
+
+    private static List<TierStats> minus(List<TierStats> tiers, List<TierStats> earlier) {
+        List<TierStats> differences = new ArrayList<>();
+        for (int i = 0; i < tiers.size(); i++) {
+            TierStats tier = tiers.get(i);
+            differences.add(i < earlier.size() ? tier.minus(earlier.get(i)) : tier); // tiers are added, never removed
+        }
+        return differences;
     }
 }

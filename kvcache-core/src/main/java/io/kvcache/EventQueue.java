@@ -44,6 +44,14 @@ final class EventQueue {
         push(new CacheEvent.Removed(++last, owner.name, block, parent, cause));
     }
 
+    synchronized void loaded(Partition owner, long block, String tier) {
+        push(new CacheEvent.Loaded(++last, owner.name, block, tier));
+    }
+
+    synchronized void offloaded(Partition owner, long block, String tier) {
+        push(new CacheEvent.Offloaded(++last, owner.name, block, tier));
+    }
+
     private void push(CacheEvent event) {
         if (waiting.size() >= CAPACITY) {
             firstLost = firstLost == 0 ? event.number() : firstLost;

@@ -1,9 +1,12 @@
 package io.kvcache;
 
+import java.io.IOException;
 import java.lang.reflect.RecordComponent;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
 import java.util.OptionalLong;
@@ -11,7 +14,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.stream.Collectors;
 import org.agrona.concurrent.Agent;
+import org.agrona.concurrent.EpochClock;
 import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.SystemEpochClock;
 import org.agrona.concurrent.SystemNanoClock;
 import org.jspecify.annotations.Nullable;
 
@@ -38,12 +43,14 @@ public final class KvCache implements AutoCloseable {
     private static final int MAINTENANCE_LIMIT = 256;
 
     private final KvLayout layout;
+    private final @Nullable String model;
     private final SequencePool sequences;
     private final @Nullable String sharedAs;
     private final ConcurrentHashMap<String, Namespace> namespaces = new ConcurrentHashMap<>();
 
-    private KvCache(KvLayout layout, SequencePool sequences, @Nullable String sharedAs) {
+    private KvCache(KvLayout layout, @Nullable String model, SequencePool sequences, @Nullable String sharedAs) {
         this.layout = layout;
+        this.model = model;
         this.sequences = sequences;
         this.sharedAs = sharedAs;
     }
@@ -157,6 +164,66 @@ public final class KvCache implements AutoCloseable {
         return sequences.maintain(limit);
     }
 
+    // ---- below memory ----
+
+    /**
+     * Adds a tier below those that are there already; see {@link Builder#tier}. From then on it is asked for what is not in memory,
+     * and gets what its rule says of the blocks published or used from then on.
+     *
+     * @param tier a store and how to use it; the cache closes the store
+     * @throws IllegalArgumentException if there is a tier with its name, or no more may be added
+     * @throws IllegalStateException if the cache was built without a model, or is closed
+     */
+    public void addTier(TierOptions tier) {
+        checkModel(model, tier);
+        sequences.addTier(tier);
+    }
+
+    private static void checkModel(@Nullable String model, TierOptions tier) {
+        if (model == null) {
+            throw new IllegalStateException(
+                    "a cache with tiers must know its model, say Builder.model: tier=" + tier.name());
+        }
+    }
+
+    /**
+     * Waits until what was published is copied to the tiers that want it, and nothing is being loaded: before a process ends, or in
+     * a test. {@link #close()} does it too, for two seconds at most.
+     *
+     * @param patience how long to wait at most
+     * @return whether nothing is on its way any more; not while a tier that takes no blocks has some waiting
+     * @throws InterruptedException if the thread is interrupted while it waits
+     */
+    public boolean flush(Duration patience) throws InterruptedException {
+        return sequences.flush(SequencePool.nanos(patience));
+    }
+
+    /**
+     * Copies every block that can be found in some namespaces now to a store, in the calling thread, each block before those that
+     * continue it. Sequences go on meanwhile; blocks that leave before their turn are not copied.
+     *
+     * @param store takes the blocks; not closed
+     * @param chosen namespaces of this cache
+     * @return how many blocks the store took
+     * @throws IOException if the store fails; what it took until then is there
+     * @throws IllegalStateException if the cache was built without a model, or is closed
+     */
+    public int copyTo(BlockStore store, Collection<Namespace> chosen) throws IOException {
+        if (model == null) {
+            throw new IllegalStateException("a cache whose blocks are stored must know its model, say Builder.model");
+        }
+        return sequences.copyTo(store, chosen.stream().map(Namespace::name).collect(Collectors.toSet()));
+    }
+
+    /**
+     * Returns what it was told of its model.
+     *
+     * @return the text given to {@link Builder#model}; null: none
+     */
+    public @Nullable String model() {
+        return model;
+    }
+
     /**
      * Returns {@link #maintain} as an agent, in steps of {@value #MAINTENANCE_LIMIT} blocks, to be run by an Agrona
      * {@code AgentRunner} or an invoker beside other agents.
@@ -236,6 +303,9 @@ public final class KvCache implements AutoCloseable {
             @Nullable CacheListener listener,
             @Nullable Executor listenerExecutor,
             NanoClock clock,
+            EpochClock epochClock,
+            @Nullable String model,
+            List<TierOptions> tiers,
             OptionalLong seed,
             long fingerprintMask) {
         /** Names each component that is another in a wanted configuration, with both values. */
@@ -267,6 +337,9 @@ public final class KvCache implements AutoCloseable {
         private int minimumPartialHit = 1;
         private EvictionPolicy.Factory evictionPolicy = EvictionPolicy.lru();
         private NanoClock clock = SystemNanoClock.INSTANCE;
+        private EpochClock epochClock = SystemEpochClock.INSTANCE;
+        private @Nullable String model;
+        private final List<TierOptions> tiers = new ArrayList<>();
         private int maximumSequences = Integer.MAX_VALUE;
         private @Nullable CacheListener listener;
         private @Nullable Executor listenerExecutor;
@@ -358,6 +431,42 @@ public final class KvCache implements AutoCloseable {
         }
 
         /**
+         * Sets the wall clock, by which blocks below memory grow old.
+         *
+         * @param newClock milliseconds since 1970
+         * @return this
+         */
+        public Builder epochClock(EpochClock newClock) {
+            epochClock = Objects.requireNonNull(newClock, "clock");
+            return this;
+        }
+
+        /**
+         * Says which model computes the keys and values; needed with tiers. Blocks below memory are found by caches that were told the same,
+         * and have the same layout.
+         *
+         * @param newModel any text that differs where weights differ, for example a hash of the file that they come from
+         * @return this
+         */
+        public Builder model(String newModel) {
+            model = Objects.requireNonNull(newModel, "model");
+            return this;
+        }
+
+        /**
+         * Adds a tier below memory, and below the tiers added before. What is not in memory is looked for there, from the first tier on,
+         * while the sequence that was opened may start with what memory has: see {@link Sequence#adopt()} and
+         * {@link Sequence#await}.
+         *
+         * @param tier a store and how to use it; the cache closes the store
+         * @return this
+         */
+        public Builder tier(TierOptions tier) {
+            tiers.add(Objects.requireNonNull(tier, "tier"));
+            return this;
+        }
+
+        /**
          * Makes the cache deterministic: equal calls at equal times lead to equal decisions. For tests and replays; without a
          * seed, fingerprints and jitter come from a secure random number, and nobody can tell which prompts collide.
          *
@@ -380,7 +489,8 @@ public final class KvCache implements AutoCloseable {
          *
          * @return a cache, to be closed by the caller
          * @throws IllegalArgumentException if {@code maximumBytes} is not set, or does not hold one block, or holds more
-         *     than 2<sup>31</sup> - 9 blocks
+         *     than 2<sup>31</sup> - 9 blocks; or if two tiers have one name
+         * @throws IllegalStateException if there are tiers and no model
          */
         public KvCache build() {
             return build(null);
@@ -388,8 +498,9 @@ public final class KvCache implements AutoCloseable {
 
         /** Builds a cache that is shared under a name: it refuses to be closed, {@link #free} is for the one who shares it. */
         KvCache build(@Nullable String sharedAs) {
+            tiers.forEach(tier -> checkModel(model, tier));
             BlockMemory memory = new BlockMemory(layout.blockBytes(), maximumBytes);
-            return new KvCache(layout, sequencesOver(memory), sharedAs);
+            return new KvCache(layout, model, sequencesOver(memory), sharedAs);
         }
 
         /** What it was told so far. */
@@ -403,6 +514,9 @@ public final class KvCache implements AutoCloseable {
                     listener,
                     listenerExecutor,
                     clock,
+                    epochClock,
+                    model,
+                    List.copyOf(tiers),
                     seed,
                     fingerprintMask);
         }
@@ -422,7 +536,20 @@ public final class KvCache implements AutoCloseable {
                     evictionPolicy.create(memory.maximumBlocks()),
                     events,
                     chosen);
-            return new SequencePool(layout, memory, blocks, prefixes, maximumSequences, events, clock);
+            SequencePool sequences = new SequencePool(
+                    layout,
+                    memory,
+                    blocks,
+                    prefixes,
+                    maximumSequences,
+                    events,
+                    clock,
+                    epochClock,
+                    Objects.requireNonNullElse(model, ""));
+            for (TierOptions tier : tiers) {
+                sequences.addTier(tier);
+            }
+            return sequences;
         }
     }
 }

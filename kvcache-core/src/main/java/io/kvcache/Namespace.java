@@ -86,15 +86,7 @@ public final class Namespace {
      * @throws BlockMemoryException if the operating system refuses memory that the cache's limit allows
      */
     public @Nullable Sequence open(int[] prompt, OpenOptions options, Duration patience) throws InterruptedException {
-        if (patience.isNegative()) {
-            throw new IllegalArgumentException("must not be negative: patience=" + patience);
-        }
-        return sequences.openInTime(partition, checkPrompt(prompt), options, nanos(patience));
-    }
-
-    private static long nanos(Duration patience) {
-        boolean endless = patience.compareTo(Duration.ofNanos(Long.MAX_VALUE)) >= 0;
-        return endless ? Long.MAX_VALUE : patience.toNanos();
+        return sequences.openInTime(partition, checkPrompt(prompt), options, SequencePool.nanos(patience));
     }
 
     /**
@@ -240,9 +232,10 @@ public final class Namespace {
 
     /**
      * Forgets everything that is cached or stored here, and overwrites keys, values and tokens of it. Sequences that are open go on with
-     * what they hold, but publish nothing any more; what they hold of it is overwritten when they let go of it. Pins end.
+     * what they hold, but publish nothing any more; what they hold of it is overwritten when they let go of it. Pins end. Tiers
+     * forget it too: each is waited for up to its deadline.
      *
-     * @return how many blocks were overwritten at once, and how many are deferred
+     * @return how many blocks were overwritten at once, how many are deferred, and what could not be reached
      * @throws IllegalStateException if the cache is closed
      */
     public Erasure erase() {
@@ -251,7 +244,7 @@ public final class Namespace {
 
     /**
      * Forgets everything that is cached or stored here, after a change of weights or of an adapter. Sequences that are open go on with
-     * what they hold, but publish nothing any more. Pins end.
+     * what they hold, but publish nothing any more. Pins end. Tiers forget it as they do by {@link #erase()}.
      *
      * @throws IllegalStateException if the cache is closed
      */

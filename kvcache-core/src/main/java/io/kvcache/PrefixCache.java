@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import org.agrona.collections.IntArrayList;
 import org.jspecify.annotations.Nullable;
@@ -32,6 +33,7 @@ final class PrefixCache {
     private final BlockRetention retention = new BlockRetention();
     private final Pins pins;
     private final SplittableRandom jitter;
+    private final TierLedger tiers;
 
     private @Nullable PrefixRoot[] roots = new PrefixRoot[0]; // [nodes of the index]
     private final LeafGroups commonLeaves = new LeafGroups(); // of all partitions without a quota
@@ -76,6 +78,7 @@ final class PrefixCache {
         this.removed = new RemovedBlocks(memory.maximumBlocks());
         this.events = events;
         this.jitter = new SplittableRandom(seed);
+        this.tiers = new TierLedger(tokensPerBlock, index, this::rootOf);
     }
 
     /** Sets the time of what follows, in nanoseconds since the cache was built; it never runs backwards. */
@@ -91,6 +94,11 @@ final class PrefixCache {
     /** What is being computed; see {@link SingleFlight}. */
     Flights flights() {
         return flights;
+    }
+
+    /** What is known of published blocks for the sake of tiers. */
+    TierLedger tiers() {
+        return tiers;
     }
 
     /** How many blocks each partition has and could get. */
@@ -118,7 +126,8 @@ final class PrefixCache {
         return partition;
     }
 
-    private PrefixRoot root(Partition partition, List<Identity> identities) {
+    /** Where paths with these identities begin. */
+    PrefixRoot root(Partition partition, List<Identity> identities) {
         PrefixRoot root = partition.roots.get(identities);
         return root != null ? root : newRoot(partition, identities);
     }
@@ -184,7 +193,32 @@ final class PrefixCache {
             walk.start(root.node, index.fingerprint(root.node), 0);
         }
         table.adopt(prompt, 0, walk.matched());
+        countLoaded(table, 0);
         return walk;
+    }
+
+    /**
+     * Starts a fresh table of a load with the path up to a published block, or to a root.
+     *
+     * @param prompt begins with the tokens of the path
+     * @param position behind the block
+     */
+    void openForLoad(PrefixRoot root, int node, int[] prompt, int position, BlockTable table) {
+        root.sequences++;
+        table.open(root, OpenOptions.DEFAULT, root.partition.options.retention(), 1);
+        table.beginLoad();
+        int count = position / tokensPerBlock;
+        int[] path = new int[count];
+        int block = node;
+        for (int at = count - 1; at >= 0; at--) {
+            path[at] = block;
+            block = index.parent(block);
+        }
+        for (int at = 0; at < count; at++) {
+            reference(path[at]);
+            table.append(path[at]);
+        }
+        table.adopt(prompt, 0, position);
     }
 
     /** Makes a fresh table equal to another one, sharing its blocks. */
@@ -245,6 +279,11 @@ final class PrefixCache {
         return missing;
     }
 
+    /** Goes on with the walk along full blocks, up to the last token of a prompt. */
+    void followToEnd(int[] prompt, Partition partition) {
+        followBlocks(prompt, 0, prompt.length, partition, null);
+    }
+
     /** Whether a block may be found: neither is its memory guaranteed to others, nor is its time over. */
     private boolean mayTake(int block, Partition partition, boolean remove) {
         boolean reclaimable = ledger.isReclaimable(block);
@@ -273,6 +312,7 @@ final class PrefixCache {
         if (into != null) {
             reference(block);
             order.policy().touched(block, into.label(), now);
+            tiers.used(block);
             into.append(block);
         }
     }
@@ -308,8 +348,21 @@ final class PrefixCache {
         startBehind(table);
         follow(tokens, offset, most, partition, table);
         table.adopt(tokens, offset, walk.matched());
+        countLoaded(table, published);
         partition.traffic.adoptedTokens += table.length() - length;
         return table.length() - length;
+    }
+
+    /** Counts what a table has taken up, from one of its blocks on, and what came from tiers since it asked. */
+    private void countLoaded(BlockTable table, int from) {
+        for (int at = from; !tiers.isEmpty() && at < table.count(); at++) {
+            int origin = tiers.origin(table.block(at));
+            if (origin >= 0 && index.number(table.block(at)) > table.since()) {
+                int tokens = Math.min(tokensPerBlock, table.length() - at * tokensPerBlock);
+                table.countLoaded(origin, tokens);
+                table.root().partition.traffic.loadedTokens += tokens;
+            }
+        }
     }
 
     /** Starts a walk behind the published blocks of a table; false if they have left. */
@@ -344,6 +397,11 @@ final class PrefixCache {
     /** The fingerprint of the block that a claim needs next. */
     long nextFingerprint(Claim claim) {
         return index.childFingerprint(claim.fingerprint(), claim.tokens(), claim.position() - claim.offset());
+    }
+
+    /** The fingerprint of the block of a prompt behind a walk along full blocks. */
+    long nextFingerprint(PrefixWalk at, int[] prompt) {
+        return index.childFingerprint(at.fingerprint, prompt, at.position);
     }
 
     /** Why a search found no more of a prompt, nobody else's work considered. */
@@ -405,11 +463,24 @@ final class PrefixCache {
         index.publish(fingerprint, parent, own, table.tokens(), from);
         retention.give(own, table.retention(), table.life(), now);
         order.policy().published(own, fingerprint, at, table.label(), now);
-        Partition partition = table.root().partition;
-        partition.publishedBlocks++;
-        partition.traffic.published(removed.takeEvicted(fingerprint, now));
+        tiers.published(own, table.origin());
+        table.root().partition.publishedBlocks++;
+        count(table, removed.takeEvicted(fingerprint, now));
         if (events != null) {
             events.stored(table.root(), index.number(own), index.number(parent), table.tokens(), from, tokensPerBlock);
+            if (table.isLoad()) {
+                events.loaded(table.root().partition, index.number(own), tiers.name(table.origin()));
+            }
+        }
+    }
+
+    /** Counts a block that a table has published; {@code age} is the time since its eviction, -1 if it was not evicted. */
+    private static void count(BlockTable table, long age) {
+        TrafficCounters traffic = table.root().partition.traffic;
+        if (table.isLoad()) {
+            traffic.loadedBlocks++;
+        } else {
+            traffic.published(age);
         }
     }
 
@@ -417,6 +488,7 @@ final class PrefixCache {
         int own = table.block(at);
         reference(equal);
         order.policy().touched(equal, table.label(), now);
+        tiers.used(equal);
         table.replace(at, equal);
         release(own);
     }
@@ -505,6 +577,7 @@ final class PrefixCache {
         ledger.keep(block);
         released[block] = ++releases;
         retention.released(block, now);
+        tiers.released(block);
         if (index.isLeaf(block)) {
             enterOrder(block);
         }
@@ -592,6 +665,7 @@ final class PrefixCache {
         note(block, parent, cause);
         index.remove(block);
         retention.forget(block);
+        tiers.removed(block);
         order.policy().removed(block, cause == RemovalCause.CAPACITY);
         if (!flights.isEmpty()) {
             flights.parentLeft(block);
@@ -763,6 +837,7 @@ final class PrefixCache {
             pins.unpin(block);
         }
         retention.give(block, wanted, life, now);
+        tiers.retained(block);
         return true;
     }
 
@@ -776,6 +851,43 @@ final class PrefixCache {
     /** The fingerprint of a published block or of a root. */
     long fingerprint(int node) {
         return index.fingerprint(node);
+    }
+
+    /** The number of a published block, which no other has had or will have. */
+    long number(int block) {
+        return index.number(block);
+    }
+
+    /** The number of the block that was published last. */
+    long lastNumber() {
+        return index.lastNumber();
+    }
+
+    /** What is left of a published block's retention. */
+    Retention retention(int block) {
+        return retention.left(block, now);
+    }
+
+    /** The published blocks of some namespaces, each before those that continue it. */
+    int[] publishedBlocks(Set<String> namespaces) {
+        IntArrayList found = new IntArrayList();
+        for (Partition partition : ledger.partitions()) {
+            if (namespaces.contains(partition.name)) {
+                for (PrefixRoot root : partition.roots.values()) {
+                    addChildren(root.node, found);
+                }
+            }
+        }
+        for (int at = 0; at < found.size(); at++) { // grows meanwhile
+            addChildren(found.getInt(at), found);
+        }
+        return found.toIntArray();
+    }
+
+    private void addChildren(int node, IntArrayList to) {
+        for (int child = index.firstChild(node); child != BlockPool.NONE; child = index.nextSibling(child)) {
+            to.addInt(child);
+        }
     }
 
     boolean isPublished(int block) {

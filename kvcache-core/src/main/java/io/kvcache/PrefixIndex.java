@@ -142,6 +142,11 @@ final class PrefixIndex {
         return node >= 0 ? numbers[node] : CacheEvent.NO_PARENT;
     }
 
+    /** The number of the block that was published last. */
+    long lastNumber() {
+        return published;
+    }
+
     /** 64 bits that stand for a root, or for all tokens up to the end of a published block. */
     long fingerprint(int node) {
         return node >= 0 ? fingerprints[node] : rootFingerprints[rootEntry(node)];
@@ -199,6 +204,11 @@ final class PrefixIndex {
             candidate = lists ? older[candidate] : nextSibling[candidate];
         }
         return best;
+    }
+
+    /** Copies the tokens of a published block. */
+    void copyTokens(int block, int[] destination, int at) {
+        System.arraycopy(tokens[block >>> chunkShift], tokensAt(block), destination, at, tokensPerBlock);
     }
 
     /** How many of the {@code count} tokens at {@code from} a published block begins with. */

@@ -1,6 +1,7 @@
 package io.kvcache;
 
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -91,6 +92,18 @@ public final class Sequence implements AutoCloseable {
     public int cachedTokens() {
         table();
         return cachedTokens;
+    }
+
+    /**
+     * Returns how many of the {@link #cachedTokens()} a tier had to be asked for: tokens that came from it into memory after this
+     * sequence was opened, or while its opener waited. The others were in memory, or computed by other sequences.
+     *
+     * @param tier the name of a tier of the cache
+     * @return tokens
+     * @throws IllegalArgumentException if there is no such tier
+     */
+    public int cachedTokens(String tier) {
+        return pool.loadedTokens(table(), tier);
     }
 
     /**
@@ -646,6 +659,39 @@ public final class Sequence implements AutoCloseable {
      */
     public boolean isFollowing() {
         return pool.follows(table());
+    }
+
+    /**
+     * Returns whether a tier is being asked for the block that this sequence needs next of its prompt: a special case of
+     * {@link #isFollowing()} that ends by itself, at the deadline of the tier at the latest.
+     *
+     * @return whether it pays to wait a little and {@link #adopt()}
+     */
+    public boolean isLoading() {
+        return pool.isLoading(table());
+    }
+
+    /**
+     * Waits while {@link #isFollowing()}, and takes up what arrives, like {@link #adopt()}. For callers with a thread of their own: a
+     * sequence that this very thread is to compute is never waited for in vain with a patience that ends.
+     *
+     * @param patience how long to wait at most
+     * @return tokens by which the sequence has grown
+     * @throws InterruptedException if the thread is interrupted while it waits; what was taken up by then is kept
+     * @throws IllegalStateException if slots are reserved: commit them, or {@code truncate(length())} first
+     */
+    public int await(Duration patience) throws InterruptedException {
+        BlockTable current = checkNotReserved("wait");
+        int before = current.length();
+        try {
+            return pool.await(current, SequencePool.nanos(patience));
+        } finally {
+            int gained = current.length() - before;
+            if (gained > 0) {
+                cachedTokens += gained;
+                expireViews();
+            }
+        }
     }
 
     /**

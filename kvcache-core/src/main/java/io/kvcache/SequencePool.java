@@ -1,8 +1,13 @@
 package io.kvcache;
 
+import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.agrona.concurrent.EpochClock;
 import org.agrona.concurrent.NanoClock;
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +25,12 @@ final class SequencePool {
     static final String TRACE_PROPERTY = "io.kvcache.trace";
 
     private static final BlockTable[] NO_BATCH = {};
+
+    /** How long a cache that closes waits for what goes to its tiers. */
+    private static final long CLOSE_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+    /** A clock that stands still just before a deadline does not make a wait spin. */
+    private static final long SHORTEST_WAIT_NANOS = 100_000;
 
     final KvLayout layout;
     final BlockMemory memory;
@@ -43,10 +54,19 @@ final class SequencePool {
     private int openSequences;
     private long opened;
     private boolean closed;
+    private volatile boolean freeWhenIdle;
     private final List<String> leaks = new ArrayList<>(); // not yet reported
+
+    // What goes to tiers and comes from them. Waiting for that is waiting for a change.
+    private final Tiers tiers;
+    private final Loads loads;
+    private final WriteBehind writeBehind;
+    private long changes;
+    private int awaiting; // threads that are told of changes
 
     private final @Nullable EventQueue events;
     private final NanoClock clock;
+    private final EpochClock wallClock;
     private final long start;
     private final boolean guarded = Boolean.getBoolean(GUARD_PROPERTY);
     private final boolean traced = Boolean.getBoolean(TRACE_PROPERTY);
@@ -58,7 +78,9 @@ final class SequencePool {
             PrefixCache prefixes,
             int maximumSequences,
             @Nullable EventQueue events,
-            NanoClock clock) {
+            NanoClock clock,
+            EpochClock wallClock,
+            String model) {
         this.layout = layout;
         this.memory = memory;
         this.blocks = blocks;
@@ -70,7 +92,25 @@ final class SequencePool {
         this.flights = admission.flights();
         this.events = events;
         this.clock = clock;
+        this.wallClock = wallClock;
         this.start = clock.nanoTime();
+        this.tiers = new Tiers(this::now, wallClock);
+        KeySource keys = new KeySource(model, layout);
+        this.loads = new Loads(
+                lock,
+                layout.tokensPerBlock(),
+                memory,
+                blocks,
+                prefixes,
+                reserver,
+                flights,
+                keys,
+                tiers,
+                this::now,
+                this::afterChange,
+                this::afterUnlock);
+        this.writeBehind = new WriteBehind(
+                lock, memory, prefixes, keys, tiers, events, this::now, this::afterChange, this::afterUnlock);
     }
 
     /** Nanoseconds since the cache was built. The clock is the embedder's: it is not read under the lock. */
@@ -78,17 +118,51 @@ final class SequencePool {
         return clock.nanoTime() - start;
     }
 
+    /**
+     * The nanoseconds of a patience, as many as a long counts.
+     *
+     * @throws IllegalArgumentException if it is negative
+     */
+    static long nanos(Duration patience) {
+        if (patience.isNegative()) {
+            throw new IllegalArgumentException("must not be negative: patience=" + patience);
+        }
+        boolean endless = patience.compareTo(Duration.ofNanos(Long.MAX_VALUE)) >= 0;
+        return endless ? Long.MAX_VALUE : patience.toNanos();
+    }
+
     /** The lock is held, and something may have been given back: others may go on. */
     private void afterChange() {
         flights.settle();
         admission.choose(openSequences);
+        if (!tiers.isEmpty()) {
+            writeBehind.plan(prefixes.now());
+        }
+        changes++;
+        if (awaiting > 0) {
+            lock.notifyAll();
+        }
     }
 
     /** The lock is not held any more: does what takes time. */
     private void afterUnlock() {
         overwriteErased();
+        tiers.submit();
         if (events != null) {
             events.deliver();
+        }
+        if (freeWhenIdle) {
+            freeIfIdle();
+        }
+    }
+
+    /** Frees the memory of a closed cache once no store reads into it any more. */
+    private void freeIfIdle() {
+        synchronized (lock) {
+            if (loads.isIdle()) {
+                freeWhenIdle = false;
+                memory.close();
+            }
         }
     }
 
@@ -135,21 +209,33 @@ final class SequencePool {
             checkOpen();
             checkSlot();
             prefixes.advanceTo(now);
-            sequence = start(partition, prompt, options, prompt.length - 1);
+            sequence = start(partition, prompt, options, prompt.length - 1, prefixes.lastNumber(), true);
             afterChange();
         }
         afterUnlock();
         return sequence;
     }
 
-    private Sequence start(Partition partition, int[] prompt, OpenOptions options, int most) {
+    /**
+     * Starts a sequence.
+     *
+     * @param most positions that may be found
+     * @param since the number of the newest block when it was asked for
+     * @param mayLoad whether tiers are asked for what is missing
+     */
+    private Sequence start(
+            Partition partition, int[] prompt, OpenOptions options, int most, long since, boolean mayLoad) {
         BlockTable table = takeTable(prompt.length);
+        table.askedAt(since);
         Sequence sequence = newSequence(partition.name, table);
         PrefixWalk walk = prefixes.open(partition, prompt, options, most, table);
         int matched = walk.matched();
         MissReason reason = prefixes.missReason(walk, prompt, options);
         boolean missing = walk.missing && reason != MissReason.NONE && reason != MissReason.DISABLED;
-        if (missing && flights.begin(table, prompt, walk)) {
+        if (missing && mayLoad && !tiers.isEmpty()) {
+            loads.begin(partition, prompt, options, walk);
+        }
+        if (missing && flights.begin(table, prompt, walk) && !flights.followsLoad(table)) {
             reason = MissReason.IN_FLIGHT;
         }
         table.missed(reason, matched);
@@ -171,19 +257,29 @@ final class SequencePool {
         long first = now();
         long deadline = patience > Long.MAX_VALUE - first ? Long.MAX_VALUE : first + patience;
         Waiter waiter = null;
+        long since = -1; // not looked yet
         try {
             for (long now = first; ; now = now()) {
                 int backed = 0;
+                long patienceLeft = deadline - now;
                 Sequence sequence = null;
                 synchronized (lock) {
                     checkOpen();
                     admission.checkFits(partition, prompt, options);
                     prefixes.advanceTo(now);
                     boolean due = now >= deadline;
+                    if (!tiers.isEmpty()) {
+                        loads.expire(now);
+                        if (since < 0 && !due) {
+                            loads.begin(partition, prompt, options, admission.probe(partition, prompt, options));
+                        }
+                        patienceLeft = Math.min(patienceLeft, loads.untilNextExpiry(now));
+                    }
+                    since = since < 0 ? prefixes.lastNumber() : since;
                     if (admission.mayOpen(waiter, partition, prompt, options, due, openSequences)) {
                         backed = admission.memoryNeeded(partition, blocks.used());
                         if (backed <= memory.blocks()) {
-                            sequence = startWithRoom(partition, prompt, options);
+                            sequence = startWithRoom(partition, prompt, options, since);
                             admission.remove(waiter);
                             afterChange();
                         }
@@ -195,6 +291,7 @@ final class SequencePool {
                         admission.lookAgain(waiter, openSequences);
                     }
                 }
+                tiers.submit();
                 if (sequence != null) {
                     finish(sequence.table());
                     return sequence;
@@ -202,7 +299,7 @@ final class SequencePool {
                 if (backed > 0) {
                     memory.ensure(backed);
                 } else if (waiter != null) {
-                    waiter.park(deadline - now);
+                    waiter.park(patienceLeft);
                 }
             }
         } finally {
@@ -213,8 +310,8 @@ final class SequencePool {
         }
     }
 
-    private Sequence startWithRoom(Partition partition, int[] prompt, OpenOptions options) {
-        Sequence sequence = start(partition, prompt, options, admission.mostTokens());
+    private Sequence startWithRoom(Partition partition, int[] prompt, OpenOptions options, long since) {
+        Sequence sequence = start(partition, prompt, options, admission.mostTokens(), since, false);
         BlockTable table = sequence.table();
         int wanted = admission.wantedBlocks(prompt, options);
         if (!reserver.plan(table, wanted)) {
@@ -431,6 +528,7 @@ final class SequencePool {
         int gained;
         synchronized (lock) {
             prefixes.advanceTo(now);
+            loads.expire(now);
             gained = flights.adopt(table);
             afterChange();
         }
@@ -439,9 +537,146 @@ final class SequencePool {
     }
 
     boolean follows(BlockTable table) {
+        long now = now();
+        boolean follows;
         synchronized (lock) {
-            return flights.follows(table);
+            prefixes.advanceTo(now);
+            loads.expire(now);
+            follows = flights.follows(table);
         }
+        tiers.submit();
+        return follows;
+    }
+
+    /** Whether a tier is being asked for the block that a table needs next. */
+    boolean isLoading(BlockTable table) {
+        return follows(table) && followsLoad(table);
+    }
+
+    private boolean followsLoad(BlockTable table) {
+        synchronized (lock) {
+            return flights.followsLoad(table);
+        }
+    }
+
+    /**
+     * Takes up what others publish of the table's prompt until nobody is computing or loading the next block.
+     *
+     * @param patience how long to wait, in nanoseconds
+     * @return by how many tokens the table has grown
+     */
+    int await(BlockTable table, long patience) throws InterruptedException {
+        long first = now();
+        long deadline = patience > Long.MAX_VALUE - first ? Long.MAX_VALUE : first + patience;
+        int gained = 0;
+        for (long now = first; ; now = now()) {
+            long seen;
+            long left = deadline - now;
+            boolean follows;
+            synchronized (lock) {
+                prefixes.advanceTo(now);
+                loads.expire(now);
+                gained += flights.adopt(table);
+                follows = flights.follows(table);
+                left = Math.min(left, loads.untilNextExpiry(now));
+                afterChange();
+                seen = changes;
+            }
+            afterUnlock();
+            if (!follows || now >= deadline) {
+                return gained;
+            }
+            awaitChange(seen, left);
+        }
+    }
+
+    /** Waits until something has changed since, or for some time. */
+    private void awaitChange(long seen, long nanos) throws InterruptedException {
+        synchronized (lock) {
+            awaiting++;
+            try {
+                if (changes == seen) {
+                    TimeUnit.NANOSECONDS.timedWait(lock, Math.max(nanos, SHORTEST_WAIT_NANOS));
+                }
+            } finally {
+                awaiting--;
+            }
+        }
+    }
+
+    // ---- tiers ----
+
+    /** Adds a tier below the others. */
+    void addTier(TierOptions options) {
+        Tier tier;
+        synchronized (lock) {
+            checkOpen();
+            tier = tiers.add(options);
+            prefixes.tiers().use(tiers.all());
+            tiers.plan(tier, tier.loaders(), tier::open, () -> {});
+        }
+        tiers.submit();
+    }
+
+    /** How many tokens of those that a table has taken up came from a tier since its sequence asked. */
+    int loadedTokens(BlockTable table, String tier) {
+        return table.loadedTokens(tiers.index(tier));
+    }
+
+    /**
+     * Waits until nothing is on its way to or from tiers.
+     *
+     * @param patience how long to wait, in nanoseconds
+     * @return whether all that waited has got there
+     */
+    boolean flush(long patience) throws InterruptedException {
+        long first = System.nanoTime();
+        for (long left = patience; ; left = patience - (System.nanoTime() - first)) {
+            long now = now();
+            boolean idle;
+            long seen;
+            synchronized (lock) {
+                prefixes.advanceTo(now);
+                loads.expire(now);
+                afterChange();
+                idle = writeBehind.isIdle() && loads.isIdle();
+                seen = changes;
+            }
+            afterUnlock();
+            if (idle || left <= 0) {
+                return idle;
+            }
+            awaitChange(
+                    seen, Math.min(left, Breaker.FIRST_PAUSE_NANOS)); // then a tier that was left alone may be tried
+        }
+    }
+
+    /** Lets tiers end what they are at, for a bounded time, and closes their stores. */
+    private void closeTiers() {
+        if (tiers.isEmpty()) {
+            return;
+        }
+        synchronized (lock) {
+            loads.endAll();
+            afterChange();
+        }
+        try {
+            flush(CLOSE_NANOS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        synchronized (lock) {
+            writeBehind.dropAll();
+        }
+        tiers.close();
+    }
+
+    /** Copies what is published in some namespaces to a store; see {@link KvCache#copyTo}. */
+    int copyTo(BlockStore store, Set<String> namespaces) throws IOException {
+        synchronized (lock) {
+            checkOpen();
+        }
+        return writeBehind.copyTo(store, namespaces, Math.max(0, wallClock.time()));
     }
 
     /**
@@ -641,10 +876,12 @@ final class SequencePool {
             int gone = sessions.dropAll(partition, overwrite) + prefixes.retire(partition, overwrite);
             int ready = prefixes.blocksToOverwrite() - waiting;
             erasure = new Erasure(ready, gone - ready);
+            tiers.mustErase(partition.name);
             afterChange();
         }
         afterUnlock();
-        return erasure;
+        List<String> unreached = tiers.erase(partition.name);
+        return new Erasure(erasure.erasedBlocks(), erasure.deferredBlocks(), unreached);
     }
 
     /** Overwrites and frees erased blocks that nobody holds, without the lock while it writes. */
@@ -677,6 +914,7 @@ final class SequencePool {
             handled = prefixes.maintain(limit);
             handled += handled < limit ? sessions.maintain(limit - handled) : 0;
             afterChange();
+            loads.expire(now);
             admission.wakeOverdue(now);
         }
         afterUnlock();
@@ -718,7 +956,8 @@ final class SequencePool {
                     memory.maximumBytes(),
                     events == null ? 0 : events.lost(),
                     events == null ? 0 : events.failures(),
-                    traffic);
+                    traffic,
+                    tiers.stats());
         }
     }
 
@@ -791,6 +1030,7 @@ final class SequencePool {
                 throw new IllegalStateException("invariant broken: open sequences are listed: counted=" + counted
                         + " openSequences=" + openSequences);
             }
+            loads.count(held);
             int[] ofSessions = new int[held.length];
             sessions.verify(held, ofSessions);
             prefixes.verify(held, ofSessions);
@@ -798,7 +1038,8 @@ final class SequencePool {
     }
 
     /**
-     * Closes what is open and frees the memory. Whoever waits to open is told.
+     * Closes what is open and frees the memory. Whoever waits to open is told. What waits to be copied to tiers is copied, for a
+     * bounded time; memory that a store is still reading into is freed when it is done.
      *
      * @return a description of each sequence that was still open, oldest first; nothing when closed before
      * @throws IllegalStateException if memory is in use by native code; nothing is lost, and another call frees it
@@ -818,8 +1059,12 @@ final class SequencePool {
                 open.close();
             }
         } while (open != null);
+        closeTiers();
         synchronized (lock) {
-            memory.close();
+            freeWhenIdle = !loads.isIdle();
+            if (!freeWhenIdle) {
+                memory.close();
+            }
             List<String> reported = List.copyOf(leaks);
             leaks.clear();
             return reported;

@@ -50,6 +50,27 @@ final class SingleFlight {
         return follows(table);
     }
 
+    /** Whether a sequence, or a load, is computing the block of a prompt behind a walk along full blocks. */
+    boolean isUnderWay(PrefixWalk walk, int[] prompt) {
+        return !flights.isEmpty()
+                && flights.find(walk.node, prefixes.nextFingerprint(walk, prompt), prompt, walk.position) != null;
+    }
+
+    /** Whether a table leads, and others follow. */
+    boolean leadsOthers(BlockTable table) {
+        Flight flight = table.claim.flight;
+        return flight != null
+                && flight.leader() == table.claim
+                && (table.claim.newer != null || flight.firstWaiter != null);
+    }
+
+    /** Whether what a table follows is a load. */
+    boolean followsLoad(BlockTable table) {
+        Flight flight = table.claim.flight;
+        Claim leader = flight == null ? null : flight.leader();
+        return leader != null && leader.table != null && leader.table != table && leader.table.isLoad();
+    }
+
     /** Whether nobody is computing anything that others could need. */
     boolean isEmpty() {
         return flights.isEmpty();

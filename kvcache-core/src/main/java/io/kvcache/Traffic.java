@@ -18,7 +18,9 @@ import java.util.Map;
  * @param hitTokens how many of these were in memory when the sequence opened
  * @param missedTokens how many were not, by the reason why the search ended
  * @param adoptedTokens tokens missed at first that {@link Sequence#adopt} found later, when others had computed them
+ * @param loadedTokens tokens found at first or later that tiers had to be asked for
  * @param publishedBlocks blocks that sequences have computed and made known
+ * @param loadedBlocks blocks that have come from tiers
  * @param evictedBlocks cached blocks given up for room
  * @param expiredBlocks blocks whose time had come
  * @param erasedBlocks blocks taken out by {@link Namespace#erase()} or {@link Namespace#renew()}
@@ -38,7 +40,9 @@ public record Traffic(
         long hitTokens,
         Map<MissReason, Long> missedTokens,
         long adoptedTokens,
+        long loadedTokens,
         long publishedBlocks,
+        long loadedBlocks,
         long evictedBlocks,
         long expiredBlocks,
         long erasedBlocks,
@@ -52,7 +56,7 @@ public record Traffic(
         long sessionMisses,
         long droppedSessions) {
     /** Nothing yet. */
-    public static final Traffic NONE = new Traffic(0, 0, 0, Map.of(), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    public static final Traffic NONE = new Traffic(0, 0, 0, Map.of(), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
     /**
      * Makes a snapshot.
@@ -115,7 +119,9 @@ public record Traffic(
                 hitTokens + sign * other.hitTokens,
                 missed,
                 adoptedTokens + sign * other.adoptedTokens,
+                loadedTokens + sign * other.loadedTokens,
                 publishedBlocks + sign * other.publishedBlocks,
+                loadedBlocks + sign * other.loadedBlocks,
                 evictedBlocks + sign * other.evictedBlocks,
                 expiredBlocks + sign * other.expiredBlocks,
                 erasedBlocks + sign * other.erasedBlocks,

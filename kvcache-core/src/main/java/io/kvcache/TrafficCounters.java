@@ -16,7 +16,9 @@ final class TrafficCounters {
     long promptTokens;
     long hitTokens;
     long adoptedTokens;
+    long loadedTokens;
     long publishedBlocks;
+    long loadedBlocks;
     long evictedBlocks;
     long expiredBlocks;
     long erasedBlocks;
@@ -65,7 +67,9 @@ final class TrafficCounters {
                 hitTokens,
                 missed,
                 adoptedTokens,
+                loadedTokens,
                 publishedBlocks,
+                loadedBlocks,
                 evictedBlocks,
                 expiredBlocks,
                 erasedBlocks,

@@ -188,6 +188,8 @@ final class CacheEventTest {
             switch (event) {
                 case CacheEvent.Stored stored -> store(stored);
                 case CacheEvent.Removed removed -> remove(removed);
+                case CacheEvent.Loaded loaded -> throw new AssertionError(loaded.toString());
+                case CacheEvent.Offloaded offloaded -> throw new AssertionError(offloaded.toString());
                 case CacheEvent.Lost lost -> throw new AssertionError(lost.toString());
             }
         }

@@ -27,6 +27,18 @@ final class HeapBlockStore implements BlockStore {
     /** What the next call does between its work and its return; it may call the store again. */
     volatile @Nullable Interruption next;
 
+    /** What every call does between its work and its return. */
+    volatile @Nullable Interruption always;
+
+    /** Whether the next interruption comes before the work of its call. */
+    volatile boolean before;
+
+    /** Whether every call does what the next one does. */
+    volatile boolean again;
+
+    /** The calls that the next interruption is for; null: any. */
+    volatile @Nullable AtomicInteger only;
+
     /** Whether it declines every block. */
     volatile boolean full;
 
@@ -42,63 +54,86 @@ final class HeapBlockStore implements BlockStore {
 
     @Override
     public int held(List<BlockKey> path) throws IOException {
-        looks.incrementAndGet();
+        begin(looks);
         int at = 0;
         while (at < path.size() && blocks.containsKey(path.get(at))) {
             at++;
         }
-        interrupt();
+        end(looks);
         return at;
     }
 
     @Override
     public @Nullable BlockNote load(BlockKey key, MemorySegment target) throws IOException {
-        loads.incrementAndGet();
+        begin(loads);
         Stored found = blocks.get(key);
         if (found != null) {
             assertEquals(found.bytes.length, target.byteSize(), "equal keys have blocks of one size");
             MemorySegment.copy(found.bytes, 0, target, JAVA_BYTE, 0, found.bytes.length);
         }
-        interrupt();
+        end(loads);
         return found == null ? null : found.note;
     }
 
     @Override
     public boolean store(BlockKey key, BlockNote note, MemorySegment block) throws IOException {
-        stores.incrementAndGet();
+        begin(stores);
         if (!full) {
             blocks.put(key, new Stored(note, block.toArray(JAVA_BYTE)));
         }
-        interrupt();
+        end(stores);
         return !full;
     }
 
     @Override
     public void remove(BlockKey key) throws IOException {
-        removals.incrementAndGet();
+        begin(removals);
         blocks.remove(key);
-        interrupt();
+        end(removals);
     }
 
     @Override
     public void erase(String namespace) throws IOException {
-        erasures.incrementAndGet();
+        begin(erasures);
         blocks.keySet().removeIf(key -> key.namespace().equals(namespace));
-        interrupt();
+        end(erasures);
     }
 
     @Override
     public void close() throws IOException {
-        closures.incrementAndGet();
-        interrupt();
+        begin(closures);
+        end(closures);
     }
 
-    private void interrupt() throws IOException {
-        Interruption interruption = next;
+    private void begin(AtomicInteger calls) throws IOException {
+        calls.incrementAndGet();
+        if (before) {
+            before = false;
+            interrupt(calls);
+        }
+    }
+
+    private void end(AtomicInteger calls) throws IOException {
+        interrupt(calls);
+        Interruption interruption = always;
         if (interruption != null) {
-            next = null;
             interruption.run();
         }
+    }
+
+    private void interrupt(AtomicInteger calls) throws IOException {
+        Interruption interruption = next;
+        if (interruption != null && (only == null || only == calls)) {
+            if (!again) {
+                next = null;
+                only = null;
+            }
+            interruption.run();
+        }
+    }
+
+    int size() {
+        return blocks.size();
     }
 
     boolean contains(BlockKey key) {

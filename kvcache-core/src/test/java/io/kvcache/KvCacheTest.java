@@ -98,7 +98,9 @@ final class KvCacheTest {
             try (Sequence fork = sequence.fork()) {
                 append(fork, 1);
                 CacheStats stats = cache.stats();
-                assertEquals(new CacheStats(2, 0, 0, 4, 3, 0, 0, 10, 10, 128, 1280, 0, 0, stats.traffic()), stats);
+                assertEquals(
+                        new CacheStats(2, 0, 0, 4, 3, 0, 0, 10, 10, 128, 1280, 0, 0, stats.traffic(), List.of()),
+                        stats);
                 assertEquals(1, stats.privateBlocks());
                 assertEquals(6, stats.freeBlocks());
                 assertEquals(4 * 128, cache.stats().usedBytes());

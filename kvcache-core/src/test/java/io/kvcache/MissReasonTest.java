@@ -13,6 +13,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.LongStream;
@@ -319,9 +320,34 @@ final class MissReasonTest {
         assertEquals(0, Traffic.NONE.hitRatio());
         Map<MissReason, Long> missed = more.missedTokens();
         assertThrows(UnsupportedOperationException.class, () -> missed.put(MissReason.NONE, 1L));
-        CacheStats stats = new CacheStats(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, more);
-        CacheStats earlier = new CacheStats(9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 5, 7, less);
-        assertEquals(new CacheStats(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 7, 6, traffic(99)), stats.minus(earlier));
+        CacheStats stats = new CacheStats(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, more, List.of(tier(9, 100)));
+        CacheStats earlier = new CacheStats(9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 5, 7, less, List.of(tier(5, 1)));
+        assertEquals(
+                new CacheStats(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 7, 6, traffic(99), List.of(tier(9, 99))),
+                stats.minus(earlier));
+    }
+
+    /** A snapshot of a tier in which every count is another multiple of a factor. */
+    private static TierStats tier(int state, long factor) {
+        long[] n = LongStream.rangeClosed(1, 11).map(i -> i * factor).toArray();
+        return new TierStats(
+                "disk",
+                state == 9,
+                true,
+                n[0],
+                n[1],
+                n[2],
+                n[3],
+                n[4],
+                n[5],
+                n[6],
+                n[7],
+                state,
+                n[8],
+                n[9],
+                n[10],
+                state,
+                "reason " + state);
     }
 
     /** A snapshot in which every count is another multiple of a factor. */
@@ -330,10 +356,10 @@ final class MissReasonTest {
         for (MissReason reason : MissReason.values()) {
             missed.put(reason, factor * (100 + missed.size()));
         }
-        long[] n = LongStream.rangeClosed(1, 17).map(i -> i * factor).toArray();
+        long[] n = LongStream.rangeClosed(1, 19).map(i -> i * factor).toArray();
         return new Traffic(
                 n[0], n[1], n[2], missed, n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14],
-                n[15], n[16]);
+                n[15], n[16], n[17], n[18]);
     }
 
     @Test
