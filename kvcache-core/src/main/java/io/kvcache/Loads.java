@@ -34,7 +34,6 @@ final class Loads {
     private final Object lock;
     private final int tokensPerBlock;
     private final BlockMemory memory;
-    private final BlockPool blocks;
     private final PrefixCache prefixes;
     private final SlotReserver reserver;
     private final SingleFlight flights;
@@ -59,7 +58,6 @@ final class Loads {
             Object lock,
             int tokensPerBlock,
             BlockMemory memory,
-            BlockPool blocks,
             PrefixCache prefixes,
             SlotReserver reserver,
             SingleFlight flights,
@@ -71,7 +69,6 @@ final class Loads {
         this.lock = lock;
         this.tokensPerBlock = tokensPerBlock;
         this.memory = memory;
-        this.blocks = blocks;
         this.prefixes = prefixes;
         this.reserver = reserver;
         this.flights = flights;

@@ -100,7 +100,6 @@ final class SequencePool {
                 lock,
                 layout.tokensPerBlock(),
                 memory,
-                blocks,
                 prefixes,
                 reserver,
                 flights,

@@ -44,7 +44,7 @@ final class HeapBlockStore implements BlockStore {
 
     private final Map<BlockKey, Stored> blocks = new ConcurrentHashMap<>();
 
-    private record Stored(BlockNote note, byte[] bytes) {}
+    private record Stored(BlockNote note, MemorySegment bytes) {}
 
     /** What happens in the middle of a call. */
     @FunctionalInterface
@@ -68,8 +68,8 @@ final class HeapBlockStore implements BlockStore {
         begin(loads);
         Stored found = blocks.get(key);
         if (found != null) {
-            assertEquals(found.bytes.length, target.byteSize(), "equal keys have blocks of one size");
-            MemorySegment.copy(found.bytes, 0, target, JAVA_BYTE, 0, found.bytes.length);
+            assertEquals(found.bytes.byteSize(), target.byteSize(), "equal keys have blocks of one size");
+            target.copyFrom(found.bytes);
         }
         end(loads);
         return found == null ? null : found.note;
@@ -79,7 +79,7 @@ final class HeapBlockStore implements BlockStore {
     public boolean store(BlockKey key, BlockNote note, MemorySegment block) throws IOException {
         begin(stores);
         if (!full) {
-            blocks.put(key, new Stored(note, block.toArray(JAVA_BYTE)));
+            blocks.put(key, new Stored(note, MemorySegment.ofArray(block.toArray(JAVA_BYTE))));
         }
         end(stores);
         return !full;
@@ -123,7 +123,7 @@ final class HeapBlockStore implements BlockStore {
 
     private void interrupt(AtomicInteger calls) throws IOException {
         Interruption interruption = next;
-        if (interruption != null && (only == null || only == calls)) {
+        if (interruption != null && (only == null || calls.equals(only))) {
             if (!again) {
                 next = null;
                 only = null;

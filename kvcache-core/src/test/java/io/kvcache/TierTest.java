@@ -340,8 +340,7 @@ final class TierTest {
                 assertStored(rule == StoreRule.ALL && now ? 2 : 0, store);
                 first.close();
                 assertStored(rule == StoreRule.ALL ? 2 : 0, store);
-                Sequence second =
-                        compute(namespace, prompt);
+                Sequence second = compute(namespace, prompt);
                 boolean secondUse = rule == StoreRule.SECOND_USE;
                 assertStored(rule == StoreRule.ALL || (secondUse && now) ? 2 : 0, store);
                 second.retain(0, 4, Retention.DEFAULT.withPriority(80));
@@ -413,7 +412,7 @@ final class TierTest {
     void shouldCarryRetentionOver() {
         Retention retention = Retention.DEFAULT
                 .withPriority(70, Duration.ofMillis(500))
-                .withTtlSinceFirstUse(Duration.ofMillis(1000));
+                .withTtlSinceFirstUse(Duration.ofSeconds(1));
         store(cacheOverDisk(10).namespace("a", NamespaceOptions.DEFAULT.withRetention(retention)), prompt(1, 2));
         wall.addAndGet(600);
         KvCache cache = cacheOverDisk(10);
@@ -427,7 +426,7 @@ final class TierTest {
 
     @Test
     void shouldNotLoadWhatIsOver() {
-        Retention retention = Retention.DEFAULT.withTtl(Duration.ofMillis(1000));
+        Retention retention = Retention.DEFAULT.withTtl(Duration.ofSeconds(1));
         store(cacheOverDisk(10).namespace("a", NamespaceOptions.DEFAULT.withRetention(retention)), prompt(1, 2));
         wall.addAndGet(999);
         assertEquals(8, loaded(cacheOverDisk(10).namespace("a"), OpenOptions.DEFAULT, prompt(1, 2)));

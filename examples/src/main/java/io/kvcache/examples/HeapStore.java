@@ -19,7 +19,7 @@ final class HeapStore implements BlockStore {
     final AtomicInteger loads = new AtomicInteger();
     private final ConcurrentHashMap<BlockKey, Stored> blocks = new ConcurrentHashMap<>();
 
-    private record Stored(BlockNote note, byte[] bytes) {}
+    private record Stored(BlockNote note, MemorySegment bytes) {}
 
     @Override
     public int held(List<BlockKey> path) {
@@ -37,13 +37,13 @@ final class HeapStore implements BlockStore {
         if (found == null) {
             return null;
         }
-        target.copyFrom(MemorySegment.ofArray(found.bytes));
+        target.copyFrom(found.bytes);
         return found.note;
     }
 
     @Override
     public boolean store(BlockKey key, BlockNote note, MemorySegment block) {
-        blocks.put(key, new Stored(note, block.toArray(ValueLayout.JAVA_BYTE)));
+        blocks.put(key, new Stored(note, MemorySegment.ofArray(block.toArray(ValueLayout.JAVA_BYTE))));
         return true;
     }
 

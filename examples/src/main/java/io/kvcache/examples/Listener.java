@@ -37,6 +37,10 @@ final class Listener {
                         + stored.tokens();
             case CacheEvent.Removed removed ->
                 removed.number() + ": block " + removed.block() + " removed, " + removed.cause();
+            case CacheEvent.Loaded loaded ->
+                loaded.number() + ": block " + loaded.block() + " came from tier " + loaded.tier();
+            case CacheEvent.Offloaded offloaded ->
+                offloaded.number() + ": block " + offloaded.block() + " copied to tier " + offloaded.tier();
             case CacheEvent.Lost lost -> lost.number() + ": events lost from " + lost.first() + " on";
         };
     }

@@ -149,4 +149,14 @@ final class ExamplesTest {
             what was stored is found at once: true
             """, NegativeKnowledge::main);
     }
+
+    @Test
+    void shouldFindOnDiskWhatAnEarlierCacheHasComputed() throws Exception {
+        assertPrints("""
+            first: 0 of 41 tokens cached, 0 of them came from the disk
+            again: 40 of 41 tokens cached, 0 of them came from the disk
+            second: 40 of 41 tokens cached, 40 of them came from the disk
+            other model: 0 of 41 tokens cached, 0 of them came from the disk
+            """, DiskTier::main);
+    }
 }
