@@ -1,0 +1,348 @@
+package io.kvcache.tiers;
+
+import io.kvcache.BlockKey;
+import io.kvcache.BlockNote;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.agrona.concurrent.NanoClock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a {@link DiskStore} does with its files, each step without a lock, for calls that were given slots and
+ * segments by the {@link SlotLedger}: read, write, bury, wipe; create and delete.
+ *
+ * <p>Thread-safe.
+ */
+final class StoreFiles {
+    private final Path directory;
+    private final FileAccess files;
+    private final SlotLedger ledger;
+    private final boolean sync;
+    private final boolean readOnly;
+    private final NanoClock nanoClock;
+    private final Scratch scratch = new Scratch();
+    private final SecureRandom random = new SecureRandom();
+
+    StoreFiles(Path directory, DiskOptions options, FileAccess files, SlotLedger ledger) {
+        this.directory = directory;
+        this.files = files;
+        this.ledger = ledger;
+        this.sync = options.sync();
+        this.readOnly = options.readOnly();
+        this.nanoClock = options.nanoClock();
+    }
+
+    /** Files that are segments by their names. */
+    List<FileAccess.Entry> list() throws IOException {
+        return files.list(directory).stream()
+                .filter(entry -> SegmentNames.isOurs(entry.path()))
+                .toList();
+    }
+
+    /** Opens a segment that was there before, in the thread of the caller. */
+    SegmentFile open(Path path) throws IOException {
+        MemorySegment piece = scratch.take();
+        try {
+            FileAccess.Opening opening = readOnly ? FileAccess.Opening.READ : FileAccess.Opening.WRITE;
+            SegmentFile file = SegmentFile.open(files, path, opening, piece);
+            if (!path.endsWith(SegmentNames.of(file.head().id()))) {
+                tryClose(file);
+                throw new DamagedFileException(
+                        "segment is another's: id=" + file.head().id() + " file=" + path);
+            }
+            return file;
+        } finally {
+            scratch.give(piece);
+        }
+    }
+
+    /** Reads the header of a slot, in the thread of the caller. */
+    @Nullable
+    BlockHeader readHeader(SegmentFile file, int slot) throws IOException {
+        MemorySegment piece = scratch.take();
+        try {
+            return file.readHeader(slot, piece);
+        } finally {
+            scratch.give(piece);
+        }
+    }
+
+    /** Reads the block of a slot that the caller reads. */
+    BlockHeader read(Slot slot, MemorySegment target) throws IOException {
+        return files.call(() -> readHere(slot, target));
+    }
+
+    private BlockHeader readHere(Slot slot, MemorySegment target) throws IOException {
+        MemorySegment piece = scratch.take();
+        try {
+            return slot.segment().file.readBlock(slot.number(), slot.generation(), target, piece);
+        } finally {
+            scratch.give(piece);
+        }
+    }
+
+    /** Writes a block into a slot that the caller owns; gives it back if that fails. */
+    void write(Slot slot, BlockKey key, BlockNote note, MemorySegment block) throws IOException {
+        boolean written = false;
+        try {
+            files.call(() -> {
+                writeUnsynced(slot, key, note, block);
+                return true;
+            });
+            if (sync) {
+                sync(slot.segment());
+            }
+            written = true;
+        } finally {
+            if (!written) {
+                boolean cleared = tryClearHeader(slot); // it may be there
+                ledger.releaseFailed(slot, cleared, nanoClock.nanoTime());
+            }
+        }
+    }
+
+    private void writeUnsynced(Slot slot, BlockKey key, BlockNote note, MemorySegment block) throws IOException {
+        SegmentFile file = slot.segment().file;
+        MemorySegment piece = scratch.take();
+        try {
+            if (!slot.clean()) {
+                file.clearHeader(slot.number());
+            }
+            file.writeBlock(slot.number(), slot.generation(), key, note, block, piece);
+        } finally {
+            scratch.give(piece);
+        }
+    }
+
+    private void sync(Segment segment) throws IOException {
+        segment.sync.await(() -> files.call(() -> {
+            segment.file.sync();
+            return true;
+        }));
+    }
+
+    /** Gets a slot to own, or null if there is none to be had. */
+    @Nullable
+    Slot take(SlotShape shape, Storing storing) throws IOException {
+        deleteOrphans();
+        while (true) {
+            switch (ledger.next(shape, storing, nanoClock.nanoTime())) {
+                case Step.Use(Slot slot) -> {
+                    return slot;
+                }
+                case Step.Grow(long id, int slots) -> grow(shape, id, slots);
+                case Step.Delete(Segment segment) -> delete(segment);
+                case Step.Decline() -> {
+                    return null;
+                }
+                case Step.Fail() ->
+                    throw new IOException(
+                            "no segment could be created a moment ago: directory=" + directory + " " + ledger.stats());
+            }
+        }
+    }
+
+    /** Creates a segment. If that fails, slots that are there have to do. */
+    private void grow(SlotShape shape, long id, int slots) throws IOException {
+        Path path = directory.resolve(SegmentNames.of(id));
+        @Nullable SegmentFile file = null;
+        try {
+            SegmentHead head = SegmentHead.ofStore(id, random.nextLong(), shape, slots);
+            file = files.call(() -> create(path, head));
+            ledger.attach(new Segment(file));
+        } catch (Throwable e) {
+            if (file != null) {
+                tryClose(file);
+            }
+            @Nullable Path left = tryDelete(path) ? null : path;
+            boolean others = ledger.growthFailed(shape, slots, left, nanoClock.nanoTime());
+            if (!others || !(e instanceof IOException)) {
+                throw e;
+            }
+        }
+    }
+
+    private SegmentFile create(Path path, SegmentHead head) throws IOException {
+        MemorySegment piece = scratch.take();
+        try {
+            SegmentFile file = SegmentFile.create(files, path, head, piece);
+            if (sync) {
+                syncNew(file);
+            }
+            return file;
+        } finally {
+            scratch.give(piece);
+        }
+    }
+
+    private void syncNew(SegmentFile file) throws IOException {
+        boolean synced = false;
+        try {
+            file.sync();
+            files.syncDirectory(directory);
+            synced = true;
+        } finally {
+            if (!synced) {
+                tryClose(file);
+            }
+        }
+    }
+
+    private void delete(Segment segment) {
+        tryClose(segment.file);
+        ledger.deleted(segment, tryDelete(segment.file.path()));
+    }
+
+    /** Deletes segments while there is more than there may be: the bound may have been another when they were made. */
+    void deleteExcess() {
+        Segment segment = readOnly ? null : ledger.excess();
+        while (segment != null) {
+            delete(segment);
+            segment = ledger.excess();
+        }
+    }
+
+    /** Tries again to delete what could not be deleted, and returns what still could not. */
+    List<Path> deleteOrphans() {
+        List<Path> left = new ArrayList<>(ledger.orphans());
+        for (Path path : List.copyOf(left)) {
+            if (tryDelete(path)) {
+                ledger.orphanDeleted(path);
+                left.remove(path);
+            }
+        }
+        return left;
+    }
+
+    /** Deletes a file, unless nothing may be written, and returns whether it is gone. */
+    boolean tryDelete(Path path) {
+        try {
+            if (!readOnly) {
+                files.delete(path);
+            }
+            return !readOnly;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    static boolean tryClose(SegmentFile file) {
+        try {
+            file.close();
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /** Overwrites the header of a slot that the caller owns, and gives it back; returns whether that could be done. */
+    boolean bury(Slot slot) {
+        boolean buried = false;
+        try {
+            buried = !readOnly && tryClearHeader(slot);
+        } finally {
+            giveBack(slot, buried, false);
+        }
+        return buried;
+    }
+
+    /** Does the same so that it lasts as long as what was stored would have. */
+    boolean buryForGood(Slot slot) {
+        boolean buried = false;
+        try {
+            buried = tryClearHeader(slot) && (!sync || trySync(slot.segment()));
+        } finally {
+            giveBack(slot, buried, false);
+        }
+        return buried;
+    }
+
+    private boolean tryClearHeader(Slot slot) {
+        try {
+            return files.call(() -> {
+                slot.segment().file.clearHeader(slot.number());
+                return true;
+            });
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private void giveBack(Slot slot, boolean done, boolean wiped) {
+        if (done) {
+            ledger.release(slot, wiped);
+        } else {
+            ledger.releaseFailed(slot, false, nanoClock.nanoTime());
+        }
+    }
+
+    /** Overwrites slots, syncs them and gives them back; returns where that failed. */
+    List<String> wipe(List<Slot> slots) {
+        Set<Slot> wiped = new HashSet<>();
+        try {
+            for (Slot slot : slots) {
+                if (tryWipe(slot)) {
+                    wiped.add(slot);
+                }
+            }
+            wiped.stream().map(Slot::segment).distinct().toList().forEach(segment -> {
+                if (!trySync(segment)) {
+                    wiped.removeIf(slot -> slot.segment() == segment);
+                }
+            });
+        } finally {
+            slots.forEach(slot -> giveBack(slot, wiped.contains(slot), true));
+        }
+        List<String> failures = new ArrayList<>();
+        for (Slot slot : slots) {
+            if (!wiped.contains(slot)) {
+                failures.add("file=" + slot.segment() + " slot=" + slot.number());
+            }
+        }
+        return failures;
+    }
+
+    private boolean tryWipe(Slot slot) {
+        try {
+            return files.call(() -> {
+                slot.segment().file.clear(slot.number());
+                return true;
+            });
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private boolean trySync(Segment segment) {
+        try {
+            sync(segment);
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /** Returns when files that were deleted would not come back after a loss of power. */
+    void syncDirectory() throws IOException {
+        files.call(() -> {
+            files.syncDirectory(directory);
+            return true;
+        });
+    }
+
+    /** Closes all files, when nobody uses them any more; returns whether nothing went wrong. */
+    boolean close() {
+        boolean closed = true;
+        for (Segment segment : ledger.segments()) {
+            closed &= tryClose(segment.file);
+        }
+        files.close();
+        return closed;
+    }
+}

@@ -1,0 +1,80 @@
+package io.kvcache.tiers;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.kvcache.KvCache;
+import io.kvcache.KvLayout;
+import io.kvcache.KvType;
+import io.kvcache.Namespace;
+import io.kvcache.Sequence;
+import java.time.Duration;
+import java.util.stream.IntStream;
+
+/** Computes prompts over a cache as an engine would: rows tell token and position. */
+final class Engine {
+    static final Duration PATIENCE = Duration.ofMinutes(1);
+
+    static final KvLayout LAYOUT = KvLayout.builder()
+            .layers(2)
+            .kvHeads(2)
+            .headSize(8)
+            .type(KvType.F32)
+            .tokensPerBlock(16)
+            .build();
+
+    private Engine() {}
+
+    static KvCache.Builder cache() {
+        return KvCache.builder(LAYOUT).maximumBytes(200 * LAYOUT.blockBytes()).model("tiny");
+    }
+
+    /** A prompt of whole blocks and one token more, that shares no block with another seed. */
+    static int[] prompt(int seed, int blocks) {
+        return IntStream.rangeClosed(0, blocks * LAYOUT.tokensPerBlock())
+                .map(i -> seed * 10_000 + i)
+                .toArray();
+    }
+
+    /** Opens a prompt, waits for what tiers have, computes the rest, and checks all rows; returns how many were cached. */
+    static int run(Namespace namespace, int[] prompt) throws InterruptedException {
+        try (Sequence sequence = namespace.open(prompt)) {
+            sequence.await(PATIENCE);
+            int cached = sequence.cachedTokens();
+            assertTrue(sequence.tryReserve(prompt.length - cached));
+            for (int position = cached; position < prompt.length; position++) {
+                for (int layer = 0; layer < LAYOUT.layers(); layer++) {
+                    float[] row = row(layer, prompt[position], position);
+                    sequence.write(layer, position, row, row);
+                }
+            }
+            sequence.commit(prompt, cached, prompt.length - cached);
+            check(sequence);
+            return cached;
+        }
+    }
+
+    private static float[] row(int layer, int token, int position) {
+        float[] row = new float[LAYOUT.keyWidth(layer)];
+        for (int i = 0; i < row.length; i++) {
+            row[i] = token + 0.5f * position + 1000 * layer + i;
+        }
+        return row;
+    }
+
+    private static void check(Sequence sequence) {
+        for (int layer = 0; layer < LAYOUT.layers(); layer++) {
+            int width = LAYOUT.keyWidth(layer);
+            float[] keys = new float[sequence.length() * width];
+            float[] values = keys.clone();
+            sequence.gather(layer, 0, sequence.length(), keys, 0, values, 0);
+            for (int position = 0; position < sequence.length(); position++) {
+                float[] expected = row(layer, sequence.token(position), position);
+                for (int i = 0; i < width; i++) {
+                    assertEquals(expected[i], keys[position * width + i]);
+                    assertEquals(expected[i], values[position * width + i]);
+                }
+            }
+        }
+    }
+}
