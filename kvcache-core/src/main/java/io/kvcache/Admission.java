@@ -69,7 +69,9 @@ final class Admission {
     Waiter arrive(Partition partition, int[] prompt, OpenOptions options, long deadline) {
         Waiter waiter = new Waiter(partition, prompt, options, deadline, ++tickets);
         waiters.add(waiter);
-        queue(waiter);
+        if (!flights.await(waiter, probe(partition, prompt, options))) {
+            queue(waiter);
+        }
         return waiter;
     }
 

@@ -5,6 +5,7 @@ import java.util.concurrent.TimeUnit;
 /**
  * Leaves a tier alone while its calls fail (a circuit breaker; Nygard, "Release It!", 2007): after five failures in a row, or ten among
  * the last twenty calls. Then one call at a time is let through as a probe, first after 250 ms, later every 500 ms, until one succeeds.
+ * Calls that find nothing out, like a look-up for what is not there, do not count; if one was the probe, the next call is.
  *
  * <p>Thread-safe.
  */

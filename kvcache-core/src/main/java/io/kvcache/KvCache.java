@@ -546,8 +546,11 @@ public final class KvCache implements AutoCloseable {
                     clock,
                     epochClock,
                     Objects.requireNonNullElse(model, ""));
-            for (TierOptions tier : tiers) {
-                sequences.addTier(tier);
+            try {
+                tiers.forEach(sequences::addTier);
+            } catch (RuntimeException e) {
+                sequences.close();
+                throw e;
             }
             return sequences;
         }

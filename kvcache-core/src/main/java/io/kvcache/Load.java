@@ -2,6 +2,7 @@ package io.kvcache;
 
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.List;
 import org.agrona.collections.IntArrayList;
 import org.jspecify.annotations.Nullable;
@@ -87,7 +88,7 @@ final class Load {
 
     /** Names of the blocks that no tier is known to hold yet. */
     List<BlockKey> missing() {
-        return Arrays.asList(keys).subList(found - first, keys.length);
+        return Collections.unmodifiableList(Arrays.asList(keys)).subList(found - first, keys.length);
     }
 
     /** Says that a tier is being asked what it holds. */

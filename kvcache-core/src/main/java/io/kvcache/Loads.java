@@ -84,7 +84,7 @@ final class Loads {
     /**
      * Begins to load what comes behind the cached prefix of a prompt, unless somebody computes or loads that already.
      *
-     * @param walk where the look-up ended; it is there again afterwards
+     * @param walk where the look-up ended; its node and position are as before afterwards
      */
     void begin(Partition partition, int[] prompt, OpenOptions options, PrefixWalk walk) {
         boolean wanted = options.lookup() && options.publish() && walk.missing && !walk.withheld;
@@ -115,7 +115,7 @@ final class Loads {
         int[] tokens = Arrays.copyOf(prompt, end * tokensPerBlock);
         Load load = new Load(root, table, tokens, digest, first, end, tiers.all()[0], prefixes.now());
         loads.add(load);
-        planLocate(load, tiers.all()[0]);
+        locateFrom(load, 0);
     }
 
     /** Ends a load: the first of those who follow it computes. */
@@ -160,16 +160,23 @@ final class Loads {
         afterUnlock.run();
     }
 
-    /** Ends loads that have got no further for too long. */
-    void expire(long now) {
+    /**
+     * Ends loads that have got no further for too long.
+     *
+     * @return whether there were any: others may go on
+     */
+    boolean expire(long now) {
+        boolean any = false;
         for (int i = loads.size() - 1; i >= 0; i--) {
             Load load = loads.get(i);
             Tier awaited = load.awaited();
             if (now - load.since > awaited.options.deadlineNanos()) {
                 awaited.loadIsLate(load.since, now);
                 end(load);
+                any = true;
             }
         }
+        return any;
     }
 
     /** In how many nanoseconds {@link #expire} may have something to do. */
@@ -177,7 +184,7 @@ final class Loads {
         long next = Long.MAX_VALUE;
         for (int i = 0; i < loads.size(); i++) {
             Load load = loads.get(i);
-            next = Math.min(next, load.since + load.awaited().options.deadlineNanos() + 1 - now);
+            next = Math.min(next, load.awaited().options.deadlineNanos() - (now - load.since));
         }
         return next;
     }
@@ -196,21 +203,37 @@ final class Loads {
 
     // ---- find out what the tiers hold ----
 
-    private void planLocate(Load load, Tier tier) {
+    /** Asks the first tier, from one on, that may be asked now. If there is none, no more is found. */
+    private void locateFrom(Load load, int index) {
+        Tier tier = tiers.enterLoad(index, prefixes.now());
+        if (tier == null) {
+            load.located();
+            return;
+        }
         load.ask(tier);
-        tiers.plan(tier, tier.loaders(), () -> locate(load, tier), () -> giveUp(load));
+        plan(load, tier, () -> locate(load, tier));
+    }
+
+    private void plan(Load load, Tier tier, Runnable work) {
+        tiers.plan(tier, tier.loaders(), tier.counted(work), () -> {
+            tier.uncount();
+            giveUp(load);
+        });
     }
 
     /** Asks a tier how far it holds the path; in a thread of the tier, without the lock. */
     private void locate(Load load, Tier tier) {
         List<BlockKey> path = nameBlocks(load);
-        int held = path.isEmpty() ? 0 : tier.held(path);
+        if (path.isEmpty()) {
+            tier.leavesLoad(clock.getAsLong());
+            return;
+        }
+        int held = tier.held(path);
         long now = clock.getAsLong();
         synchronized (lock) {
             prefixes.advanceTo(now);
             if (!load.over) {
                 load.since = now;
-                load.found(tier, held);
                 located(load, tier, held);
             }
             afterChange.run();
@@ -242,31 +265,29 @@ final class Loads {
         }
     }
 
+    /** A tier holds the next few blocks: they are read, while it is found out what comes behind them. */
     private void located(Load load, Tier tier, int held) {
-        Tier[] all = tiers.all();
-        if (!load.isLocated() && held > 0 && all.length > 1) {
-            planLocate(load, all[0]);
-        } else if (!load.isLocated() && held == 0 && tier.index + 1 < all.length) {
-            planLocate(load, all[tier.index + 1]);
-        } else {
-            load.located();
-            for (int i = 0; i < readers(load); i++) {
-                planRead(load, load.source(load.next));
+        boolean idle = !load.hasNext();
+        load.found(tier, held);
+        if (idle && load.hasNext()) {
+            for (int i = 0; i < tier.options.threads(); i++) {
+                planRead(load, tier);
             }
+        }
+        if (!load.isLocated() && held > 0 && tiers.all().length > 1) {
+            locateFrom(load, 0);
+        } else if (!load.isLocated()) {
+            locateFrom(load, held > 0 ? tiers.all().length : tier.index + 1);
         }
         if (load.isDone()) {
             end(load);
         }
     }
 
-    private static int readers(Load load) {
-        return load.hasNext() ? load.source(load.next).options.threads() : 0;
-    }
-
     // ---- read ----
 
     private void planRead(Load load, Tier tier) {
-        tiers.plan(tier, tier.loaders(), () -> read(load, tier), () -> giveUp(load));
+        plan(load, tier, () -> read(load, tier));
     }
 
     /** A block that is to be read: its index in the path, its number, and whether somebody else's rows are in it. */
@@ -284,7 +305,12 @@ final class Loads {
                 memory.clear(block); // a read that fails half-way leaves what was there
             }
             MemorySegment segment = memory.segment(block).asSlice(memory.offset(block), memory.blockBytes());
-            finish(load, target, tier.load(load.key(target.at), segment));
+            BlockNote note = null;
+            try {
+                note = tier.load(load.key(target.at), segment);
+            } finally {
+                finish(load, target, note);
+            }
         }
         synchronized (lock) {
             planNextRead(load);
@@ -349,6 +375,7 @@ final class Loads {
     /** Takes in what a call of a store has brought, and publishes what is complete now. */
     private void finish(Load load, Target target, @Nullable BlockNote note) {
         long now = clock.getAsLong();
+        long wallMillis = load.source(target.at).wallMillis();
         synchronized (lock) {
             prefixes.advanceTo(now);
             load.read(target.at, note);
@@ -360,14 +387,14 @@ final class Loads {
                 }
             } else {
                 load.since = now;
-                publish(load);
+                publish(load, wallMillis);
             }
             afterChange.run();
         }
         afterUnlock.run();
     }
 
-    private void publish(Load load) {
+    private void publish(Load load, long wallMillis) {
         BlockTable table = load.table;
         for (BlockNote note = load.nextNote(); note != null; note = load.nextNote()) {
             int at = load.committed;
@@ -376,9 +403,8 @@ final class Loads {
             }
             Partition partition = load.root.partition;
             Tier source = load.source(at);
-            table.bring(
-                    source.index,
-                    source.left(note, partition.options.retention().priority()));
+            int priority = partition.options.retention().priority();
+            table.bring(source.index, note.left(wallMillis, priority));
             table.commit(load.tokens, at * tokensPerBlock, tokensPerBlock);
             prefixes.publish(table);
             if (table.published() == at) { // the block before it has left, or the namespace was erased
@@ -389,6 +415,7 @@ final class Loads {
             prefixes.tiers()
                     .keepDigest(block, prefixes.number(block), load.key(at).digestUncopied());
             load.committed++;
+            source.broughtBlock();
             flights.published(table, at);
         }
         if (load.isDone()) {

@@ -246,10 +246,11 @@ public final class Namespace {
      * Forgets everything that is cached or stored here, after a change of weights or of an adapter. Sequences that are open go on with
      * what they hold, but publish nothing any more. Pins end. Tiers forget it as they do by {@link #erase()}.
      *
+     * @return how many blocks were freed at once, how many are deferred, and what could not be reached
      * @throws IllegalStateException if the cache is closed
      */
-    public void renew() {
-        sequences.retire(partition, false);
+    public Erasure renew() {
+        return sequences.retire(partition, false);
     }
 
     /**

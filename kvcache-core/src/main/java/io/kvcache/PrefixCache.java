@@ -348,17 +348,18 @@ final class PrefixCache {
         startBehind(table);
         follow(tokens, offset, most, partition, table);
         table.adopt(tokens, offset, walk.matched());
-        countLoaded(table, published);
+        countLoaded(table, length);
         partition.traffic.adoptedTokens += table.length() - length;
         return table.length() - length;
     }
 
-    /** Counts what a table has taken up, from one of its blocks on, and what came from tiers since it asked. */
+    /** Counts what a table has taken up, from a position on, and what came from tiers since it asked. */
     private void countLoaded(BlockTable table, int from) {
-        for (int at = from; !tiers.isEmpty() && at < table.count(); at++) {
+        for (int at = table.indexOf(from); !tiers.isEmpty() && at < table.count(); at++) {
             int origin = tiers.origin(table.block(at));
             if (origin >= 0 && index.number(table.block(at)) > table.since()) {
-                int tokens = Math.min(tokensPerBlock, table.length() - at * tokensPerBlock);
+                int first = Math.max(from, at * tokensPerBlock);
+                int tokens = Math.min((at + 1) * tokensPerBlock, table.length()) - first;
                 table.countLoaded(origin, tokens);
                 table.root().partition.traffic.loadedTokens += tokens;
             }

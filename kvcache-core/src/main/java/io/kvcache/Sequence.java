@@ -651,7 +651,7 @@ public final class Sequence implements AutoCloseable {
     }
 
     /**
-     * Returns whether another open sequence is computing the block that this one needs next of its prompt. The one that came first
+     * Returns whether another open sequence is computing, or a tier loading, the block that this one needs next of its prompt. The one that came first
      * leads; when it closes, is refused memory, or goes another way than its prompt, the one that has waited longest
      * takes over, which it learns here.
      *
@@ -663,7 +663,7 @@ public final class Sequence implements AutoCloseable {
 
     /**
      * Returns whether a tier is being asked for the block that this sequence needs next of its prompt: a special case of
-     * {@link #isFollowing()} that ends by itself, at the deadline of the tier at the latest.
+     * {@link #isFollowing()} that ends by itself: when a tier brings nothing for as long as its deadline.
      *
      * @return whether it pays to wait a little and {@link #adopt()}
      */

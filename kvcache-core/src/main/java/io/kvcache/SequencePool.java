@@ -268,7 +268,7 @@ final class SequencePool {
                     prefixes.advanceTo(now);
                     boolean due = now >= deadline;
                     if (!tiers.isEmpty()) {
-                        loads.expire(now);
+                        expireLoads(now);
                         if (since < 0 && !due) {
                             loads.begin(partition, prompt, options, admission.probe(partition, prompt, options));
                         }
@@ -540,10 +540,10 @@ final class SequencePool {
         boolean follows;
         synchronized (lock) {
             prefixes.advanceTo(now);
-            loads.expire(now);
+            expireLoads(now);
             follows = flights.follows(table);
         }
-        tiers.submit();
+        afterUnlock();
         return follows;
     }
 
@@ -574,11 +574,14 @@ final class SequencePool {
             boolean follows;
             synchronized (lock) {
                 prefixes.advanceTo(now);
-                loads.expire(now);
-                gained += flights.adopt(table);
+                expireLoads(now);
+                int taken = flights.adopt(table);
+                if (taken > 0) {
+                    gained += taken;
+                    afterChange(); // not every time: those who wait would wake each other
+                }
                 follows = flights.follows(table);
                 left = Math.min(left, loads.untilNextExpiry(now));
-                afterChange();
                 seen = changes;
             }
             afterUnlock();
@@ -586,6 +589,13 @@ final class SequencePool {
                 return gained;
             }
             awaitChange(seen, left);
+        }
+    }
+
+    /** Ends loads that are late, and lets others go on. */
+    private void expireLoads(long now) {
+        if (loads.expire(now)) {
+            afterChange();
         }
     }
 
@@ -636,8 +646,8 @@ final class SequencePool {
             long seen;
             synchronized (lock) {
                 prefixes.advanceTo(now);
-                loads.expire(now);
-                afterChange();
+                expireLoads(now);
+                writeBehind.plan(now);
                 idle = writeBehind.isIdle() && loads.isIdle();
                 seen = changes;
             }
@@ -912,8 +922,8 @@ final class SequencePool {
             prefixes.advanceTo(now);
             handled = prefixes.maintain(limit);
             handled += handled < limit ? sessions.maintain(limit - handled) : 0;
-            afterChange();
             loads.expire(now);
+            afterChange();
             admission.wakeOverdue(now);
         }
         afterUnlock();

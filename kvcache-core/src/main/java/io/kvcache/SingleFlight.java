@@ -89,6 +89,10 @@ final class SingleFlight {
         Flight flight = locate(waiter.claim, waiter.partition, waiter.prompt, waiter.options, walk);
         if (flight != null) {
             flight.add(waiter.claim);
+            Claim leader = flight.leader();
+            if (leader != null && leader.table != null && leader.table.isLoad()) {
+                waiter.wake(); // it must look again when the load is late
+            }
         }
         return flight != null;
     }

@@ -2,16 +2,13 @@ package io.kvcache;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongSupplier;
 import org.agrona.concurrent.EpochClock;
 import org.jspecify.annotations.Nullable;
@@ -24,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Tier {
     private static final long IDLE_THREAD_SECONDS = 10;
+    private static final int MOST_LOAD_TASKS = 1024;
 
     final int index; // in the order of the cache
     final TierOptions options;
@@ -41,13 +39,11 @@ final class Tier {
     private final Executor loaders;
     private final Executor storers;
 
-    private final Object opening = new Object(); // held while the store opens
-    private @Nullable BlockStore store; // guarded by opening
-    private boolean closed; // likewise
+    private final OpenedStore store;
+    private final PendingErasures erasures = new PendingErasures();
+    private final AtomicInteger loadTasks = new AtomicInteger();
 
     // Guarded by this.
-    private final Set<String> toErase = new HashSet<>(); // namespaces that may still be there and must not be found
-    private final Map<String, Integer> storesUnderWay = new HashMap<>(); // by namespace
     private long lastLoad = Long.MIN_VALUE; // when a load last went well
     private long loadedBlocks;
     private long missedBlocks;
@@ -62,6 +58,7 @@ final class Tier {
     Tier(int index, TierOptions options, LongSupplier now, EpochClock wallClock) {
         this.index = index;
         this.options = options;
+        this.store = new OpenedStore(() -> open(options, now));
         this.queue = new WriteQueue(options.queuedBlocks());
         this.now = now;
         this.wallClock = wallClock;
@@ -97,35 +94,48 @@ final class Tier {
         return options.name();
     }
 
+    /** Whether it may be asked for blocks, and has threads left for that. */
     boolean admitsLoads(long time) {
-        return loading.admits(time);
+        return loading.admits(time) && loadTasks.get() < MOST_LOAD_TASKS;
+    }
+
+    /** Whether a load may ask it now; a probe if need be. One that did not come to a {@link #load} {@link #leavesLoad leaves}. */
+    boolean entersLoad(long time) {
+        return loadTasks.get() < MOST_LOAD_TASKS && loading.enter(time);
+    }
+
+    void leavesLoad(long time) {
+        loading.leave(time);
+    }
+
+    /** A task of a load, counted until it begins: what a store that hangs leaves waiting is bounded. */
+    Runnable counted(Runnable task) {
+        loadTasks.incrementAndGet();
+        return () -> {
+            loadTasks.decrementAndGet();
+            task.run();
+        };
+    }
+
+    /** Says that a counted task will not run. */
+    void uncount() {
+        loadTasks.decrementAndGet();
     }
 
     boolean admitsStores(long time) {
         return options.rule() != StoreRule.NONE && storing.admits(time);
     }
 
-    /** The store, opened with the first call. */
-    private BlockStore store() throws IOException {
-        synchronized (opening) {
-            if (closed) {
-                throw new IOException("tier is closed: name=" + options.name());
-            }
-            BlockStore open = store;
-            if (open == null) {
-                open = options.opener().open();
-                MissOptions misses = options.misses();
-                open = misses == null ? open : BlockStore.rememberingMisses(open, misses, now::getAsLong);
-                store = open;
-            }
-            return open;
-        }
+    private static BlockStore open(TierOptions options, LongSupplier now) throws IOException {
+        BlockStore opened = options.opener().open();
+        MissOptions misses = options.misses();
+        return misses == null ? opened : BlockStore.rememberingMisses(opened, misses, now::getAsLong);
     }
 
     /** Opens the store, if it is not open, so that the first look-up need not wait for that. */
     void open() {
         try {
-            store();
+            store.get();
         } catch (IOException | RuntimeException | Error e) {
             loadFailed(e);
         }
@@ -135,11 +145,9 @@ final class Tier {
 
     /** How many of the blocks of a path, from the first one on, the store seems to hold; 0 where it cannot tell. */
     int held(List<BlockKey> path) {
-        if (path.isEmpty() || !loading.enter(now.getAsLong())) {
-            return 0;
-        }
         try {
-            int held = isErased(path.getFirst().namespace()) ? Math.clamp(store().held(path), 0, path.size()) : 0;
+            boolean erased = isErased(path.getFirst().namespace());
+            int held = erased ? Math.clamp(store.get().held(path), 0, path.size()) : 0;
             if (held == 0) {
                 loading.leave(now.getAsLong()); // whether blocks can be read is not known from that
             }
@@ -153,34 +161,36 @@ final class Tier {
     /** Loads a block; null is a miss. */
     @Nullable
     BlockNote load(BlockKey key, MemorySegment target) {
+        long began = now.getAsLong();
         try {
-            BlockNote note = store().load(key, target);
-            if (note == null || note.isExpired(wallClock.time())) {
-                missed();
-                return null;
-            }
-            loaded();
-            return note;
+            BlockNote note = store.get().load(key, target);
+            boolean found = note != null && !note.isExpired(wallClock.time());
+            answered(found, began, now.getAsLong());
+            return found ? note : null;
         } catch (IOException | RuntimeException | Error e) {
             loadFailed(e);
             return null;
         }
     }
 
-    private void missed() {
-        loading.leave(now.getAsLong());
+    private void answered(boolean found, long began, long time) {
+        boolean late = time - began > options.deadlineNanos();
+        if (late) {
+            loading.failed(time);
+        } else if (found) {
+            loading.succeeded();
+        } else {
+            loading.leave(time);
+        }
         synchronized (this) {
-            missedBlocks++;
+            missedBlocks += found ? 0 : 1;
+            lastLoad = found && !late ? time : lastLoad;
         }
     }
 
-    private void loaded() {
-        long time = now.getAsLong();
-        loading.succeeded();
-        synchronized (this) {
-            loadedBlocks++;
-            lastLoad = time;
-        }
+    /** Says that a block that came from here can be found in memory. */
+    synchronized void broughtBlock() {
+        loadedBlocks++;
     }
 
     private void loadFailed(Throwable failure) {
@@ -206,11 +216,6 @@ final class Tier {
         }
     }
 
-    /** The rest of a block's retention, by the wall clock. */
-    Retention left(BlockNote note, int defaultPriority) {
-        return note.left(wallClock.time(), defaultPriority);
-    }
-
     // ---- store ----
 
     /** Whether a block may be stored now; a probe if need be. */
@@ -227,23 +232,9 @@ final class Tier {
         return Math.max(0, wallClock.time());
     }
 
-    /**
-     * Says that a block is on its way: an erasure of its namespace waits for its end. The lock of the pool is held.
-     *
-     * @return whether it may go: not while the namespace is to be erased
-     */
-    synchronized boolean beginStore(String namespace) {
-        boolean begins = !toErase.contains(namespace);
-        if (begins) {
-            storesUnderWay.merge(namespace, 1, Integer::sum);
-        }
-        return begins;
-    }
-
-    /** Says that a block is not on its way any more. */
-    synchronized void endStore(String namespace) {
-        storesUnderWay.computeIfPresent(namespace, (name, count) -> count == 1 ? null : count - 1);
-        notifyAll();
+    /** Which namespaces it must erase, and what is on its way there. */
+    PendingErasures erasures() {
+        return erasures;
     }
 
     /** Stores a block; returns whether it is there. */
@@ -251,7 +242,7 @@ final class Tier {
         long began = now.getAsLong();
         boolean stored;
         try {
-            stored = store().store(key, note, block);
+            stored = store.get().store(key, note, block);
         } catch (IOException | RuntimeException | Error e) {
             storeFailed(e);
             return false;
@@ -281,22 +272,12 @@ final class Tier {
 
     // ---- erase ----
 
-    /** Says that a namespace must not be found any more, whatever the store still has; the lock of the pool is held. */
-    synchronized void mustErase(String namespace) {
-        toErase.add(namespace);
-    }
-
     /** Whether nothing is left of a namespace from before it was last erased; tries to make it so, if it failed before. */
     private boolean isErased(String namespace) {
-        synchronized (this) {
-            if (!toErase.contains(namespace)) {
-                return true;
-            }
-            if (storesUnderWay.containsKey(namespace)) {
-                return false;
-            }
+        if (erasures.number(namespace) == 0) {
+            return true;
         }
-        return storing.enter(now.getAsLong()) && erase(namespace) == null;
+        return !erasures.hasStores(namespace) && storing.enter(now.getAsLong()) && erase(namespace) == null;
     }
 
     /**
@@ -306,35 +287,19 @@ final class Tier {
      */
     @Nullable
     String erase(String namespace) {
+        long number = erasures.number(namespace);
         try {
-            if (!awaitStores(namespace)) {
+            if (!erasures.awaitStores(namespace, options.deadlineNanos())) {
                 return "a block is still being stored";
             }
-            store().erase(namespace);
+            store.get().erase(namespace);
         } catch (IOException | RuntimeException | Error e) {
             storeFailed(e);
             return e.toString();
         }
-        storing.succeeded();
-        synchronized (this) {
-            toErase.remove(namespace);
-        }
+        storing.leave(now.getAsLong()); // whether blocks can be stored is not known from that
+        erasures.done(namespace, number);
         return null;
-    }
-
-    /** Waits, up to the deadline, for stores that began before; returns whether they have ended. */
-    private synchronized boolean awaitStores(String namespace) {
-        long end = System.nanoTime() + options.deadlineNanos();
-        long left = options.deadlineNanos();
-        try {
-            while (storesUnderWay.containsKey(namespace) && left > 0) {
-                TimeUnit.NANOSECONDS.timedWait(this, left);
-                left = end - System.nanoTime();
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-        return !storesUnderWay.containsKey(namespace);
     }
 
     /** Takes note of an error that is not the store's. */
@@ -362,22 +327,14 @@ final class Tier {
                 droppedBlocks,
                 lostBlocks,
                 loading.pauses() + storing.pauses(),
-                toErase.size(),
+                erasures.size(),
                 lastFailure);
     }
 
     /** Closes the store, and lets the threads end. What is under way may go on. */
     void close() {
-        BlockStore open;
-        synchronized (opening) {
-            closed = true;
-            open = store;
-            store = null;
-        }
         try {
-            if (open != null) {
-                open.close();
-            }
+            store.close();
         } catch (IOException | RuntimeException | Error e) {
             storeFailed(e);
         }

@@ -81,9 +81,9 @@ final class TierLedger {
     }
 
     private void note(int block, int use) {
-        if (knows(block) && (uses[block] & use) == 0) {
+        if (knows(block)) {
             uses[block] |= (byte) use;
-            offer(block, StoreMoment.COMMIT);
+            offer(block, StoreMoment.COMMIT); // to those, too, that have not taken it before
         }
     }
 
@@ -125,7 +125,7 @@ final class TierLedger {
         };
     }
 
-    /** Says that a tier has not got a block after all: it is offered again when it is used or released. */
+    /** Says that a tier has not got a block after all: it is offered again when it is found, or released. */
     void notCopied(int block, Tier tier) {
         copied[block] &= ~(1 << tier.index);
     }

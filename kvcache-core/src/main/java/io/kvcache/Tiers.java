@@ -13,11 +13,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.LongSupplier;
 import org.agrona.concurrent.EpochClock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The tiers of a cache, in order, and what their threads are to do next.
  *
- * <p>Thread-safe: tiers are added and tasks made under the lock of the {@link SequencePool}; tasks are handed out without it,
+ * <p>Thread-safe: tiers are added under the lock of the {@link SequencePool}; tasks are handed out without it,
  * since executors may be somebody else's.
  */
 final class Tiers {
@@ -101,13 +102,16 @@ final class Tiers {
         return admits;
     }
 
-    /** The longest time that a call of a tier may take. */
-    long longestDeadlineNanos() {
-        long longest = 0;
-        for (Tier tier : tiers) {
-            longest = Math.max(longest, tier.options.deadlineNanos());
+    /** The first tier, from one on, that a load may ask now; it has entered there. Null if there is none. */
+    @Nullable
+    Tier enterLoad(int from, long time) {
+        Tier[] all = tiers;
+        for (int i = from; i < all.length; i++) {
+            if (all[i].entersLoad(time)) {
+                return all[i];
+            }
         }
-        return longest;
+        return null;
     }
 
     // ---- erase ----
@@ -115,7 +119,7 @@ final class Tiers {
     /** Says that a namespace must not be found any more; the lock is held. */
     void mustErase(String namespace) {
         for (Tier tier : tiers) {
-            tier.mustErase(namespace);
+            tier.erasures().ask(namespace);
         }
     }
 
@@ -174,7 +178,7 @@ final class Tiers {
     // ---- tasks ----
 
     /**
-     * Takes note of a task, to be handed to an executor after the lock is released.
+     * Takes note of a task, to be handed to an executor by {@link #submit}, without a lock.
      *
      * @param whenRefused undoes what was noted of the task; called without the lock
      */

@@ -89,14 +89,14 @@ final class WriteBehind {
 
     /** Copies blocks until none waits, or the tier takes none; in a thread of the tier. */
     private void drain(Tier tier) {
-        MemorySegment copy = takeMemory();
         try {
+            MemorySegment copy = takeMemory();
             for (Write write = take(tier); write != null; write = take(tier)) {
                 store(tier, write, copy);
             }
+            giveMemory(copy);
         } finally {
             synchronized (lock) {
-                spares.push(copy);
                 tier.writers--;
                 afterChange.run();
             }
@@ -113,6 +113,14 @@ final class WriteBehind {
         return Arena.ofAuto().allocate(memory.blockBytes(), BlockMemory.CHUNK_ALIGNMENT_BYTES);
     }
 
+    /** Keeps memory for another time; what was copied to it may be erased meanwhile. */
+    private void giveMemory(MemorySegment copy) {
+        copy.fill((byte) 0);
+        synchronized (lock) {
+            spares.push(copy);
+        }
+    }
+
     private @Nullable Write take(Tier tier) {
         if (!tier.entersStore()) {
             return null;
@@ -127,9 +135,10 @@ final class WriteBehind {
                     tier.lostBlocks++;
                 } else {
                     Write write = describe(block);
-                    if (tier.beginStore(write.namespace())) {
+                    if (tier.erasures().beginStore(write.namespace())) {
                         return write;
                     }
+                    tier.droppedBlocks++;
                     prefixes.tiers().notCopied(block, tier);
                 }
             }
@@ -151,13 +160,20 @@ final class WriteBehind {
                 stored = tier.store(write.chain.compute(keySource), note, copy);
             } else {
                 tier.leavesStore();
+                lost(tier);
             }
         } catch (IllegalStateException e) { // the cache was closed, and its memory is gone
             tier.leavesStore();
         } finally {
-            tier.endStore(write.namespace());
+            tier.erasures().endStore(write.namespace());
         }
         finish(tier, write, stored);
+    }
+
+    private void lost(Tier tier) {
+        synchronized (lock) {
+            tier.lostBlocks++;
+        }
     }
 
     /** Copies a block; returns whether it holds finite elements only. What it returns and copies counts if the block is still there. */
@@ -177,11 +193,10 @@ final class WriteBehind {
         synchronized (lock) {
             prefixes.advanceTo(now);
             write.chain.keep(prefixes.tiers());
-            if (!prefixes.tiers().holds(write.block, write.number)) {
-                tier.lostBlocks += stored ? 0 : 1;
-            } else if (!stored) {
+            boolean there = prefixes.tiers().holds(write.block, write.number);
+            if (there && !stored) {
                 prefixes.tiers().notCopied(write.block, tier);
-            } else if (events != null) {
+            } else if (there && events != null) {
                 events.offloaded(write.chain.root().partition, write.number, tier.name());
             }
             afterChange.run();
@@ -232,15 +247,24 @@ final class WriteBehind {
             boolean finite = write != null && copy(write, copy);
             if (write != null && isStillThere(write)) {
                 BlockNote note = new BlockNote(finite, write.retention, wallMillis);
-                stored += store.store(write.chain.compute(keySource), note, copy) ? 1 : 0;
-                synchronized (lock) {
-                    write.chain.keep(prefixes.tiers());
+                BlockKey key = write.chain.compute(keySource);
+                boolean taken = store.store(key, note, copy);
+                if (finishCopy(write)) {
+                    store.remove(key);
+                } else {
+                    stored += taken ? 1 : 0;
                 }
             }
         }
-        synchronized (lock) {
-            spares.push(copy);
-        }
+        giveMemory(copy);
         return stored;
+    }
+
+    /** Keeps what was computed for a block that was copied; returns whether its namespace was erased meanwhile. */
+    private boolean finishCopy(Write write) {
+        synchronized (lock) {
+            write.chain.keep(prefixes.tiers());
+            return write.chain.root().retired;
+        }
     }
 }

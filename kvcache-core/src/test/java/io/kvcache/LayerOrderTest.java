@@ -51,7 +51,7 @@ final class LayerOrderTest {
             Set.of("TierLedger", "KeyChain", "KeySource"),
             Set.of("Tiers"),
             Set.of("Tier"),
-            Set.of("TierOptions", "WriteQueue", "Breaker"),
+            Set.of("TierOptions", "WriteQueue", "Breaker", "OpenedStore", "PendingErasures"),
             Set.of("BlockTable", "PrefixWalk", "Claim", "Flight", "Waiter"),
             Set.of("EventQueue"),
             Set.of("PrefixRoot", "Partition"),

@@ -143,6 +143,9 @@ final class TierModelTest {
                     cache.verify();
                 }
             }
+            for (HeapBlockStore store : stores) {
+                store.next = null;
+            }
             while (!open.isEmpty()) {
                 close(0);
             }

@@ -410,9 +410,8 @@ final class TierTest {
 
     @Test
     void shouldCarryRetentionOver() {
-        Retention retention = Retention.DEFAULT
-                .withPriority(70, Duration.ofMillis(500))
-                .withTtlSinceFirstUse(Duration.ofSeconds(1));
+        Retention retention =
+                Retention.DEFAULT.withPriority(70, Duration.ofMillis(500)).withTtlSinceFirstUse(Duration.ofSeconds(1));
         store(cacheOverDisk(10).namespace("a", NamespaceOptions.DEFAULT.withRetention(retention)), prompt(1, 2));
         wall.addAndGet(600);
         KvCache cache = cacheOverDisk(10);
@@ -704,6 +703,89 @@ final class TierTest {
         tasks.refuses = false;
         store(namespace, prompt(2, 2));
         assertEquals(4, disk.stores.get());
+    }
+
+    @Test
+    void shouldReadFromOneTierWhileAnotherHangs() {
+        int[] prompt = prompt(1, 4);
+        store(cacheOverDisk(10).namespace("a"), Arrays.copyOf(prompt, 9)); // two blocks
+        TaskQueue hanging = new TaskQueue(); // runs nothing
+        KvCache cache = cache(
+                10, tier("disk", disk), tier("remote", new HeapBlockStore()).withExecutor(hanging));
+        Namespace namespace = cache.namespace("a");
+        for (int i = 0; i < 6; i++) {
+            try (Sequence sequence = namespace.open(prompt)) {
+                tasks.runAll();
+                assertEquals(i == 0 ? 8 : 0, sequence.adopt());
+                assertEquals(i < 5, sequence.isLoading(), cache.stats().tiers()::toString);
+                time.addAndGet(251 * MILLISECOND);
+                assertFalse(sequence.isFollowing());
+            }
+        }
+        assertTrue(cache.stats().tiers().getFirst().loads(), "what hangs is the other tier");
+        assertFalse(cache.stats().tiers().getLast().loads());
+        assertTrue(hanging.size() <= 8, () -> "tasks=" + hanging.size());
+        hanging.runAll();
+    }
+
+    @Test
+    void shouldLeaveATierAloneThatAnswersTooLate() {
+        int[] prompt = prompt(1, 1);
+        store(cacheOverDisk(10).namespace("a"), prompt);
+        KvCache cache = cacheOverDisk(10);
+        disk.always = () -> time.addAndGet(300 * MILLISECOND);
+        for (int i = 0; i < 5; i++) {
+            assertTrue(stats(cache).loads());
+            loaded(cache.namespace("n" + i), OpenOptions.DEFAULT, prompt);
+            loaded(cache.namespace("a"), OpenOptions.DEFAULT, prompt);
+            cache.namespace("a").renew();
+            store(cacheOverDisk(10).namespace("a"), prompt);
+        }
+        assertFalse(stats(cache).loads());
+    }
+
+    @Test
+    void shouldCountOnlyTheTokensThatCameFromATier() {
+        int[] prompt = prompt(1, 2);
+        store(cacheOverDisk(10).namespace("a"), prompt);
+        KvCache cache = cacheOverDisk(10);
+        try (Sequence sequence = cache.namespace("a").open(prompt)) {
+            extend(sequence, prompt[0], prompt[1], prompt[2]);
+            tasks.runAll();
+            assertEquals(5, sequence.adopt());
+            assertEquals(5, sequence.cachedTokens());
+            assertEquals(5, sequence.cachedTokens("disk"));
+        }
+    }
+
+    @Test
+    void shouldNotTakeAnErasureForALaterOne() {
+        KvCache cache = caches.add(
+                builder(10).tier(tier("disk", disk).withExecutor(Runnable::run)).build());
+        Namespace namespace = cache.namespace("a");
+        compute(namespace, prompt(1, 2)).close();
+        disk.only = disk.erasures;
+        disk.next = () -> { // the first erasure is done, and has not returned
+            compute(namespace, prompt(1, 2)).close();
+            disk.only = disk.erasures;
+            disk.again = true;
+            disk.next = () -> {
+                throw new IOException("no such device");
+            };
+            namespace.erase();
+        };
+        namespace.erase();
+        assertEquals(1, stats(cache).unreachedNamespaces(), "the second one has failed");
+    }
+
+    @Test
+    void shouldNotCopyWhatIsErasedMeanwhile() throws IOException {
+        KvCache cache = cache(20);
+        Namespace namespace = cache.namespace("a");
+        compute(namespace, prompt(1, 3)).close();
+        disk.next = namespace::erase;
+        assertEquals(0, cache.copyTo(disk, List.of(namespace)));
+        assertEquals(0, disk.size());
     }
 
     // ---- configuration ----

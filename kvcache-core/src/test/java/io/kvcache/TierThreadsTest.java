@@ -237,4 +237,50 @@ final class TierThreadsTest {
         assertEquals(0, disk.size());
         assertFalse(cache.namespace("a").probe(prompt(1, 3)) > 0);
     }
+
+    @Test
+    void shouldLoadForThoseWhoWaitInAQueue() throws Exception {
+        fill(disk);
+        KvCache cache = caches.add(KvCache.builder(LAYOUT)
+                .maximumBytes(50 * BLOCK_BYTES)
+                .maximumSequences(1)
+                .model("tiny")
+                .tier(TierOptions.of("disk", disk))
+                .build());
+        Namespace namespace = cache.namespace("a");
+        Sequence first = namespace.open(prompt(2, 1));
+        try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
+            List<Future<Integer>> waiting = IntStream.range(0, 2)
+                    .mapToObj(i -> threads.submit(() -> {
+                        try (Sequence sequence = namespace.open(prompt(1, 10), OpenOptions.DEFAULT, LONG)) {
+                            return sequence == null ? -1 : sequence.cachedTokens("disk");
+                        }
+                    }))
+                    .toList();
+            while (cache.stats().waitingOpens() < 2 || cache.stats().traffic().loadedBlocks() < 10) {
+                Thread.onSpinWait();
+            }
+            first.close();
+            for (Future<Integer> opened : waiting) {
+                assertEquals(40, opened.get());
+            }
+        }
+        assertTrue(cache.flush(LONG));
+    }
+
+    @Test
+    void shouldCloseWhileItsStoreIsBeingOpened() throws Exception {
+        KvCache cache = cache(10, TierOptions.of("disk", () -> {
+            stalls.countDown();
+            awaitQuietly(goesOn);
+            return disk;
+        }));
+        stalls.await();
+        cache.close();
+        assertEquals(0, disk.closures.get());
+        goesOn.countDown();
+        while (disk.closures.get() == 0) {
+            Thread.onSpinWait();
+        }
+    }
 }
