@@ -50,7 +50,8 @@ final class DiskTier {
 
     private static void ask(String name, KvCache cache) throws InterruptedException {
         try (Sequence sequence = cache.namespace("chat").open(PROMPT)) {
-            sequence.await(PATIENCE); // a loop with other things to do asks isFollowing(), and adopts, in each of its steps
+            // A loop with other things to do asks isFollowing(), then adopts, in each of its steps.
+            sequence.await(PATIENCE);
             System.out.println(name + ": " + sequence.cachedTokens() + " of " + PROMPT.length + " tokens cached, "
                     + sequence.cachedTokens("disk") + " of them came from the disk");
             TinyModel.prefill(sequence, PROMPT);

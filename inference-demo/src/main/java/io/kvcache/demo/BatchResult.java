@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param id what the file calls it, if it does
  * @param promptTokens tokens of the prompt, the turns before included
  * @param cachedTokens how many of them were cached, and not computed
+ * @param cachedTokensByTier where they were found
  * @param samples the continuations, the most probable first where the best were chosen
  * @param preemptions how often it had to make room for others
  * @param recomputedTokens tokens that were computed again for that
@@ -32,6 +33,7 @@ record BatchResult(
         @Nullable JsonNode id,
         int promptTokens,
         int cachedTokens,
+        CachedTokens cachedTokensByTier,
         List<Continuation> samples,
         int preemptions,
         long recomputedTokens,
@@ -83,6 +85,7 @@ record BatchResult(
                 request.id(),
                 result.promptTokens(),
                 result.cachedTokens(),
+                result.cached(),
                 result.samples().stream()
                         .map(sample -> Continuation.of(sample, request.choosesAmongSamples(), tokenizer))
                         .toList(),
@@ -110,12 +113,13 @@ record BatchResult(
     @Override
     public String text() {
         String text = String.format(
-                "[line %d%s: %d prompt tokens, %d cached; queued %.1f ms, first token after %.1f ms; %d tokens at %.1f"
-                        + " tokens/s%s%s]",
+                "[line %d%s: %d prompt tokens, %d cached%s; queued %.1f ms, first token after %.1f ms; %d tokens at"
+                        + " %.1f tokens/s%s%s]",
                 line,
                 id == null ? "" : ", id " + id.asText(),
                 promptTokens,
                 cachedTokens,
+                cachedTokensByTier.split(),
                 queuedMillis,
                 ttftMillis,
                 generatedTokens(),

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param tokensPerSecond generated tokens by these seconds
  * @param promptTokens tokens of the prompts of all answers
  * @param cachedTokens how many of them were cached, and not computed
+ * @param cachedTokensByTier where they were found
  * @param preemptions how often a request had to make room for others
  * @param recomputedTokens tokens that were computed again for that
  * @param draftedTokens guesses verified
@@ -32,6 +33,7 @@ record BatchSummary(
         double tokensPerSecond,
         long promptTokens,
         long cachedTokens,
+        CachedTokens cachedTokensByTier,
         long preemptions,
         long recomputedTokens,
         long draftedTokens,
@@ -42,7 +44,7 @@ record BatchSummary(
     /** For people to read, one line. */
     String text() {
         return String.format(
-                "[%d requests, %d failed; %d tokens in %.2f s: %.1f tokens/s; %d of %d prompt tokens cached (%.1f%%);"
+                "[%d requests, %d failed; %d tokens in %.2f s: %.1f tokens/s; %d of %d prompt tokens cached (%.1f%%%s);"
                         + " %d preemptions, %d tokens computed again%s; %.1f%% waste, %.1f%% bookkeeping]",
                 requests,
                 failedRequests,
@@ -52,6 +54,7 @@ record BatchSummary(
                 cachedTokens,
                 promptTokens,
                 promptTokens == 0 ? 0 : 100.0 * cachedTokens / promptTokens,
+                cachedTokensByTier.hasTiers() ? "; " + cachedTokensByTier.places() : "",
                 preemptions,
                 recomputedTokens,
                 guesses(),

@@ -17,7 +17,7 @@ final class BatchTally {
     private int failed;
     private long generatedTokens;
     private long promptTokens;
-    private long cachedTokens;
+    private CachedTokens cached = CachedTokens.NONE;
 
     /** Starts now. */
     BatchTally(NanoClock clock) {
@@ -32,7 +32,7 @@ final class BatchTally {
             case BatchResult result -> {
                 generatedTokens += result.generatedTokens();
                 promptTokens += result.promptTokens();
-                cachedTokens += result.cachedTokens();
+                cached = cached.plus(result.cachedTokensByTier());
             }
         }
     }
@@ -51,7 +51,8 @@ final class BatchTally {
                 seconds,
                 seconds == 0 ? 0 : generatedTokens / seconds,
                 promptTokens,
-                cachedTokens,
+                cached.total(),
+                cached,
                 loop.preemptions(),
                 loop.recomputedTokens(),
                 loop.draftedTokens(),

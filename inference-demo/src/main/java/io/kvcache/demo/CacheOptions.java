@@ -2,6 +2,8 @@ package io.kvcache.demo;
 
 import io.kvcache.KvCache;
 import io.kvcache.KvLayout;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
 /**
@@ -18,8 +20,17 @@ final class CacheOptions {
             description = "Limit of the cache's memory (default: ${DEFAULT-VALUE}).")
     private long cacheBytes;
 
-    /** Builds the cache. */
-    KvCache build(KvLayout layout) {
-        return KvCache.builder(layout).maximumBytes(cacheBytes).build();
+    @ArgGroup(exclusive = false)
+    private @Nullable DiskTierOptions disk;
+
+    /**
+     * Builds the cache.
+     *
+     * @param file of the model
+     * @throws IllegalArgumentException if the disk cannot be used, or the cache holds no block
+     */
+    KvCache build(KvLayout layout, GgufFile file) {
+        KvCache.Builder builder = KvCache.builder(layout).maximumBytes(cacheBytes);
+        return disk == null ? builder.build() : disk.build(builder, file);
     }
 }

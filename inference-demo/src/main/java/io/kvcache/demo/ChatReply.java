@@ -13,9 +13,10 @@ record ChatReply(Generation generation, int droppedTokens, long shifts) {
     /** One line about what it took, for people to read. */
     String text() {
         return String.format(
-                "[%d tokens said, %d cached, %d computed; first token after %.1f ms; %d tokens at %.1f tokens/s%s%s]",
+                "[%d tokens said, %d cached%s, %d computed; first token after %.1f ms; %d tokens at %.1f tokens/s%s%s]",
                 generation.promptTokens(),
                 generation.cachedTokens(),
+                generation.cachedTokensByTier().split(),
                 generation.promptTokens() - generation.cachedTokens(),
                 generation.ttftMillis(),
                 generation.tokens().size(),

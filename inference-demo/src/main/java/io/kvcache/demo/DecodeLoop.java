@@ -5,6 +5,7 @@ import io.kvcache.KvLayout;
 import io.kvcache.Namespace;
 import io.kvcache.OpenOptions;
 import io.kvcache.Sequence;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -34,6 +35,12 @@ import org.jspecify.annotations.Nullable;
 public final class DecodeLoop implements AutoCloseable {
     /** What others do with the cache can make room: the queue is looked at after so many steps, though nothing happened here. */
     private static final int STEPS_BETWEEN_LOOKS = 32;
+
+    /** So long a step waits for a tier when it has nothing to compute; then it looks for requests again. */
+    private static final Duration STEP_PATIENCE = Duration.ofMillis(10);
+
+    /** So long a request that is alone and has no room waits for the room of loads that nobody needs any more. */
+    private static final Duration ROOM_PATIENCE = Duration.ofMillis(250);
 
     private final Model model;
     private final KvCache cache;
@@ -184,9 +191,10 @@ public final class DecodeLoop implements AutoCloseable {
     }
 
     /**
-     * Ends requests that are cancelled or overdue, admits others, and computes one batch.
+     * Ends requests that are cancelled or overdue, admits others, and computes one batch. Where all that is left to compute is on
+     * its way from a tier, it waits for that a little instead.
      *
-     * @return whether there was anything to compute; if not, the loop is idle until the next {@link #submit}
+     * @return whether there was anything to do; if not, the loop is idle until the next {@link #submit}
      * @throws IllegalStateException if the loop is closed
      */
     public boolean step() {
@@ -198,7 +206,7 @@ public final class DecodeLoop implements AutoCloseable {
         endOverdue(start);
         admit(start);
         if (!assemble()) {
-            return !waiting.isEmpty();
+            return !waiting.isEmpty() || !active.isEmpty();
         }
         long assembled = clock.nanoTime();
         compute();
@@ -351,10 +359,13 @@ public final class DecodeLoop implements AutoCloseable {
      */
     private boolean assemble() {
         boolean guessing = options.draftTokens() > 0;
+        boolean loading = true;
         while (!active.isEmpty()) {
             Branch refused = shiftContexts();
             if (refused == null) {
-                plan(guessing);
+                if (!plan(guessing)) {
+                    return false;
+                }
                 fill();
                 if (cache.tryReserve(batch.sequences(), batch.rowsBySequence())) {
                     return true;
@@ -362,6 +373,9 @@ public final class DecodeLoop implements AutoCloseable {
             }
             if (guessing) {
                 guessing = false;
+            } else if (loading && running.size() == 1) {
+                loading = false;
+                awaitRoomOfLoads();
             } else {
                 makeRoom();
             }
@@ -384,8 +398,12 @@ public final class DecodeLoop implements AutoCloseable {
         return null;
     }
 
-    /** Gives each sample its rows: one to those that generate, what is left to prompts in the order of their start, then to guesses. */
-    private void plan(boolean guessing) {
+    /**
+     * Gives each sample its rows: one to those that generate, what is left to prompts in the order of their start, then to guesses.
+     *
+     * @return whether there is anything to compute; if not, what was waited for may have arrived
+     */
+    private boolean plan(boolean guessing) {
         int left = model.maximumRows();
         for (int i = 0; i < active.size(); i++) {
             Branch branch = active.get(i);
@@ -401,19 +419,43 @@ public final class DecodeLoop implements AutoCloseable {
             }
         }
         if (left == model.maximumRows()) {
-            // All wait for sequences that are not of this loop: it goes on without them, as they may never end.
+            // All wait, for tiers, which is over soon, or for sequences that are not of this loop: it goes on without
+            // those, as they may never end.
             Branch first = active.getFirst();
+            if (awaitsTier(first.sequence())) {
+                return false;
+            }
             first.rows = Math.min(first.pending(), left);
         }
         for (int i = 0; guessing && i < active.size() && left > 0; i++) {
             left -= guess(active.get(i), left);
         }
+        return true;
+    }
+
+    /**
+     * Waits a little for what a tier is being asked for; an interrupt ends that, and the rest is computed.
+     *
+     * @return whether something came, or may still come
+     */
+    private static boolean awaitsTier(Sequence sequence) {
+        if (!sequence.isLoading()) {
+            return sequence.adopt() > 0;
+        }
+        try {
+            sequence.await(STEP_PATIENCE);
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
     }
 
     /** Takes up what others have computed of a prompt; returns whether somebody is computing what comes next. */
     private static boolean othersCompute(Branch branch) {
+        boolean waits = branch.sequence().isFollowing(); // before, so that nothing arrives between the two unnoticed
         branch.sequence().adopt();
-        return branch.sequence().isFollowing();
+        return waits;
     }
 
     private int guess(Branch branch, int left) {
@@ -433,6 +475,18 @@ public final class DecodeLoop implements AutoCloseable {
                 branch.addTo(batch);
                 computed.add(branch);
             }
+        }
+    }
+
+    /** Waits for loads to end: each holds the block that it reads, though nobody may need it any more. */
+    private void awaitRoomOfLoads() {
+        if (cache.stats().tiers().isEmpty()) {
+            return;
+        }
+        try {
+            cache.flush(ROOM_PATIENCE);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
@@ -569,7 +623,10 @@ public final class DecodeLoop implements AutoCloseable {
                 finish(branch, FinishReason.END_OF_SEQUENCE, now);
                 return;
             }
-            job.told(branch, now);
+            if (!job.hasToldAny()) {
+                job.toldFirst(branch, cache.stats().tiers(), now);
+            }
+            job.told(now);
             branch.append(token);
             counters.generatedTokens++;
             try {

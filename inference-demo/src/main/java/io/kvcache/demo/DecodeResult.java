@@ -10,7 +10,7 @@ import java.util.List;
  *
  * @param samples the continuations, the most probable first where the best were chosen
  * @param promptTokens tokens of the prompt
- * @param cachedTokens how many of them were cached, or computed by another request, when it started
+ * @param cached those of them that were cached, computed by another request, or loaded from a tier, until the first token
  * @param missReason why no more of the prompt was cached
  * @param missedAt the position of the first prompt token that was not
  * @param preemptions how often it had to make room for others
@@ -24,7 +24,7 @@ import java.util.List;
 public record DecodeResult(
         List<Sample> samples,
         int promptTokens,
-        int cachedTokens,
+        CachedTokens cached,
         MissReason missReason,
         int missedAt,
         int preemptions,
@@ -37,6 +37,11 @@ public record DecodeResult(
     /** Copies the list. */
     public DecodeResult {
         samples = List.copyOf(samples);
+    }
+
+    /** Tokens of the prompt that were not computed. */
+    public int cachedTokens() {
+        return cached.total();
     }
 
     /** Generated tokens of all samples. */

@@ -66,6 +66,7 @@ public final class Decoder {
         return new Generation(
                 result.promptTokens(),
                 result.cachedTokens(),
+                result.cached(),
                 List.copyOf(tokens),
                 whole.toString(),
                 result.firstTokenNanos() / NANOS_PER_MILLI,

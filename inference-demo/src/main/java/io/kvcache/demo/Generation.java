@@ -9,6 +9,7 @@ import java.util.List;
  *
  * @param promptTokens tokens of the prompt
  * @param cachedTokens how many of them were cached, and not computed
+ * @param cachedTokensByTier where they were found
  * @param tokens the generated ids
  * @param text their text
  * @param ttftMillis from the request to the first generated token (time to first token)
@@ -19,6 +20,7 @@ import java.util.List;
 public record Generation(
         int promptTokens,
         int cachedTokens,
+        CachedTokens cachedTokensByTier,
         List<Integer> tokens,
         String text,
         double ttftMillis,

@@ -3,6 +3,7 @@ package io.kvcache.demo;
 import io.kvcache.KvLayout;
 import io.kvcache.MissReason;
 import io.kvcache.Namespace;
+import io.kvcache.TierStats;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -37,7 +38,7 @@ final class Job {
 
     // For the result.
     private long started = -1;
-    private int cachedTokens;
+    private CachedTokens cached = CachedTokens.NONE;
     private MissReason missReason = MissReason.NONE;
     private int missedAt;
     int preemptions;
@@ -158,12 +159,18 @@ final class Job {
         }
     }
 
+    /** Notes the first token: by now all of the prompt that was to be found is. */
+    void toldFirst(Branch branch, List<TierStats> tiers, long now) {
+        firstToken = now;
+        cached = CachedTokens.of(branch.sequence(), tiers, request.promptTokens());
+    }
+
+    boolean hasToldAny() {
+        return firstToken >= 0;
+    }
+
     /** Notes a token. */
-    void told(Branch branch, long now) {
-        if (firstToken < 0) {
-            firstToken = now;
-            cachedTokens = Math.min(branch.sequence().cachedTokens(), request.promptTokens());
-        }
+    void told(long now) {
         lastToken = now;
     }
 
@@ -186,11 +193,11 @@ final class Job {
         if (choosesAmongSamples()) {
             samples.sort(Comparator.comparingDouble(Sample::meanLogProbability).reversed());
         }
-        boolean told = firstToken >= 0;
+        boolean told = hasToldAny();
         result.complete(new DecodeResult(
                 samples.subList(0, Math.min(samples.size(), request.samples())),
                 request.promptTokens(),
-                cachedTokens,
+                cached,
                 missReason,
                 missedAt,
                 preemptions,

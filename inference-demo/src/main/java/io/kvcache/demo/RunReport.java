@@ -2,7 +2,10 @@ package io.kvcache.demo;
 
 import io.kvcache.CacheStats;
 import io.kvcache.MissReason;
+import io.kvcache.TierStats;
 import io.kvcache.Traffic;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 
@@ -20,10 +23,11 @@ final class RunReport {
     static String summary(Generation generation) {
         KvUsage kv = generation.kv();
         return String.format(
-                "[%d prompt tokens, %d cached; first token after %.1f ms; %d tokens at %.1f tokens/s; KV %s in %d"
+                "[%d prompt tokens, %d cached%s; first token after %.1f ms; %d tokens at %.1f tokens/s; KV %s in %d"
                         + " blocks, %.1f%% waste]",
                 generation.promptTokens(),
                 generation.cachedTokens(),
+                generation.cachedTokensByTier().split(),
                 generation.ttftMillis(),
                 generation.tokens().size(),
                 generation.decodeTokensPerSecond(),
@@ -34,20 +38,25 @@ final class RunReport {
 
     /** A few lines about the cache. */
     static String stats(RunStats stats) {
-        return String.join(
-                System.lineSeparator(),
-                "[prompt: " + prompt(stats) + "]",
-                "[blocks: " + events(stats.run()) + "]",
-                memory(stats.blocks()),
-                String.format(
-                        "[waits: %s; refused reserves: %d]",
-                        waits(stats.run()), stats.run().refusals()),
-                total(stats.total()));
+        List<String> lines = new ArrayList<>();
+        lines.add("[prompt: " + prompt(stats) + "]");
+        lines.add("[blocks: " + events(stats.run()) + "]");
+        lines.add(memory(stats.blocks()));
+        lines.add(String.format(
+                "[waits: %s; refused reserves: %d]",
+                waits(stats.run()), stats.run().refusals()));
+        stats.tiers().forEach(tier -> lines.add(tier(tier)));
+        lines.add(total(stats.total()));
+        return String.join(System.lineSeparator(), lines);
     }
 
     /** A few lines about what a cache holds and has done since it was built. */
     static String cache(CacheStats stats) {
-        return String.join(System.lineSeparator(), memory(RunStats.BlockStates.of(stats)), total(stats.traffic()));
+        List<String> lines = new ArrayList<>();
+        lines.add(memory(RunStats.BlockStates.of(stats)));
+        stats.tiers().forEach(tier -> lines.add(tier(tier)));
+        lines.add(total(stats.traffic()));
+        return String.join(System.lineSeparator(), lines);
     }
 
     /** One line about what a loop has done since it was made. */
@@ -79,10 +88,34 @@ final class RunReport {
                 blocks.maximumBlocks());
     }
 
+    private static String tier(TierStats tier) {
+        return String.format(
+                "[%s: %d blocks loaded, %d missed, %d stored, %d declined, %d waiting, %d dropped, %d lost; calls"
+                        + " failed: %d to load, %d to store; late: %d, %d; left alone %d times%s]",
+                tier.name(),
+                tier.loadedBlocks(),
+                tier.missedBlocks(),
+                tier.storedBlocks(),
+                tier.declinedBlocks(),
+                tier.queuedBlocks(),
+                tier.droppedBlocks(),
+                tier.lostBlocks(),
+                tier.failedLoads(),
+                tier.failedStores(),
+                tier.lateLoads(),
+                tier.lateStores(),
+                tier.pauses(),
+                tier.lastFailure() == null ? "" : "; last failure: " + tier.lastFailure());
+    }
+
     private static String total(Traffic total) {
         return String.format(
-                "[all runs: %d of %d prompt tokens hit (%.1f%%); %s]",
-                total.hitTokens(), total.promptTokens(), 100 * total.hitRatio(), events(total));
+                "[all runs: %d of %d prompt tokens hit (%.1f%%)%s; %s]",
+                total.hitTokens(),
+                total.promptTokens(),
+                100 * total.hitRatio(),
+                total.loadedTokens() == 0 ? "" : ", " + total.loadedTokens() + " loaded from tiers",
+                events(total));
     }
 
     /** Every token of the prompt was hit, missed, or is the last one. */
@@ -95,7 +128,8 @@ final class RunReport {
                 text += " + " + missed + " missed (" + words(reason) + ", from token " + stats.missedAt() + " on)";
             }
         }
-        return text + " + 1 always computed";
+        return text + " + 1 always computed"
+                + (run.loadedTokens() == 0 ? "" : "; " + run.loadedTokens() + " of the missed loaded from tiers");
     }
 
     private static String words(MissReason reason) {

@@ -2,7 +2,9 @@ package io.kvcache.demo;
 
 import io.kvcache.CacheStats;
 import io.kvcache.MissReason;
+import io.kvcache.TierStats;
 import io.kvcache.Traffic;
+import java.util.List;
 
 /**
  * What one run has done with the cache; a part of the command line's JSON.
@@ -13,9 +15,16 @@ import io.kvcache.Traffic;
  * @param missedAt the position of the first prompt token that was not found
  * @param run what went through the cache from the start of the run to its end
  * @param total what went through the cache since it was built
+ * @param tiers what went through each tier from the start of the run to its end
  * @param blocks memory at the end, after its sequence is closed
  */
-public record RunStats(MissReason missReason, int missedAt, Traffic run, Traffic total, BlockStates blocks) {
+public record RunStats(
+        MissReason missReason, int missedAt, Traffic run, Traffic total, List<TierStats> tiers, BlockStates blocks) {
+    /** Copies the list. */
+    public RunStats {
+        tiers = List.copyOf(tiers);
+    }
+
     /**
      * Blocks by state.
      *
@@ -48,11 +57,8 @@ public record RunStats(MissReason missReason, int missedAt, Traffic run, Traffic
      * @param now after it
      */
     static RunStats of(DecodeResult result, CacheStats before, CacheStats now) {
+        CacheStats run = now.minus(before);
         return new RunStats(
-                result.missReason(),
-                result.missedAt(),
-                now.minus(before).traffic(),
-                now.traffic(),
-                BlockStates.of(now));
+                result.missReason(), result.missedAt(), run.traffic(), now.traffic(), run.tiers(), BlockStates.of(now));
     }
 }

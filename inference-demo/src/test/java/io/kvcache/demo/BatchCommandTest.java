@@ -105,6 +105,7 @@ final class BatchCommandTest {
                         "id",
                         "promptTokens",
                         "cachedTokens",
+                        "cachedTokensByTier",
                         "samples",
                         "preemptions",
                         "recomputedTokens",

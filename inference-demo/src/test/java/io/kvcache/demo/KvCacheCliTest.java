@@ -46,10 +46,19 @@ final class KvCacheCliTest {
     void shouldPrintOneJsonObject() throws IOException {
         JsonNode json = callJson("run", "--prompt", "In the beginning", "--max-tokens", "32");
         assertEquals(
-                List.of("promptTokens", "cachedTokens", "tokens", "text", "ttftMillis", "decodeTokensPerSecond", "kv"),
+                List.of(
+                        "promptTokens",
+                        "cachedTokens",
+                        "cachedTokensByTier",
+                        "tokens",
+                        "text",
+                        "ttftMillis",
+                        "decodeTokensPerSecond",
+                        "kv"),
                 json.propertyStream().map(entry -> entry.getKey()).toList());
         assertEquals(8, json.get("promptTokens").intValue());
         assertEquals(0, json.get("cachedTokens").intValue());
+        assertEquals("{\"memory\":0}", json.get("cachedTokensByTier").toString());
         assertEquals(32, json.get("tokens").size());
         assertTrue(json.get("text").textValue().startsWith(GOLDEN_START));
         assertTrue(json.get("ttftMillis").doubleValue() > 0);
@@ -157,7 +166,7 @@ final class KvCacheCliTest {
                 .readTree(result.out().lines().toList().getLast())
                 .get("stats");
         assertEquals(
-                List.of("missReason", "missedAt", "run", "total", "blocks"),
+                List.of("missReason", "missedAt", "run", "total", "tiers", "blocks"),
                 last.propertyStream().map(entry -> entry.getKey()).toList());
         assertTrue(last.get("run").get("evictedBlocks").intValue() > 0);
         assertTrue(last.get("run").get("recomputedBlocks").intValue() > 0);

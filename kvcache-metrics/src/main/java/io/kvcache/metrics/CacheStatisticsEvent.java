@@ -100,8 +100,15 @@ final class CacheStatisticsEvent extends Event {
     @Label("Adopted Tokens")
     final long adoptedTokens;
 
+    @Label("Loaded Tokens")
+    @Description("Tokens hit or adopted that tiers had to be asked for")
+    final long loadedTokens;
+
     @Label("Published Blocks")
     final long publishedBlocks;
+
+    @Label("Loaded Blocks")
+    final long loadedBlocks;
 
     @Label("Evicted Blocks")
     final long evictedBlocks;
@@ -160,7 +167,9 @@ final class CacheStatisticsEvent extends Event {
         noRoomTokens = traffic.missedTokens(MissReason.NO_ROOM);
         disabledTokens = traffic.missedTokens(MissReason.DISABLED);
         adoptedTokens = traffic.adoptedTokens();
+        loadedTokens = traffic.loadedTokens();
         publishedBlocks = traffic.publishedBlocks();
+        loadedBlocks = traffic.loadedBlocks();
         evictedBlocks = traffic.evictedBlocks();
         expiredBlocks = traffic.expiredBlocks();
         erasedBlocks = traffic.erasedBlocks();

@@ -4,7 +4,8 @@ import io.kvcache.CacheStats;
 import io.kvcache.KvCache;
 import io.kvcache.Namespace;
 import io.kvcache.NamespaceStats;
-import io.micrometer.core.instrument.Meter;
+import io.kvcache.TierStats;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.binder.MeterBinder;
@@ -24,6 +25,9 @@ import org.agrona.concurrent.SystemNanoClock;
  * sum(rate(kvcache_prefix_hit_tokens_total[5m])) / sum(rate(kvcache_prompt_tokens_total[5m]))
  * }</pre>
  *
+ * <p>Tiers below memory have meters {@code kvcache_tier_...} with the tag {@code tier}; one that is added later has them from the next
+ * pass on, or the one after it.
+ *
  * <p>Namespaces that are named here have meters of their own, {@code kvcache_namespace_...} with the tag
  * {@code namespace}: as many time series as the caller wants, however many tenants come and go.
  *
@@ -40,7 +44,7 @@ public final class KvCacheMetrics implements MeterBinder, AutoCloseable {
     private final KvCache cache;
     private final String name;
     private final List<Namespace> namespaces;
-    private final List<Runnable> removals = new ArrayList<>(); // one for each meter; guarded by itself
+    private final List<Registration> registrations = new ArrayList<>(); // guarded by itself
 
     /**
      * Makes a binder.
@@ -67,27 +71,37 @@ public final class KvCacheMetrics implements MeterBinder, AutoCloseable {
 
     @Override
     public void bindTo(MeterRegistry registry) {
-        List<Meter> registered = new ArrayList<>();
+        Registration registration = new Registration(registry);
+        synchronized (registrations) {
+            registrations.add(registration);
+        }
         Tags tags = Tags.of("cache", name);
-        bindCache(new SnapshotMeters<>(
-                registry,
-                "kvcache.",
-                tags,
-                cache,
-                new Snapshots<>(KvCache::stats, SystemNanoClock.INSTANCE),
-                registered));
+        Snapshots<KvCache, CacheStats> snapshots = new Snapshots<>(KvCache::stats, SystemNanoClock.INSTANCE);
+        bindCache(new SnapshotMeters<>(registration, "kvcache.", tags, cache, snapshots));
+        bindTiers(registration, tags, snapshots);
         for (Namespace namespace : namespaces) {
             bindNamespace(new SnapshotMeters<>(
-                    registry,
+                    registration,
                     "kvcache.namespace.",
                     tags.and("namespace", namespace.name()),
                     namespace,
-                    new Snapshots<>(Namespace::stats, SystemNanoClock.INSTANCE),
-                    registered));
+                    new Snapshots<>(Namespace::stats, SystemNanoClock.INSTANCE)));
         }
-        synchronized (removals) {
-            registered.forEach(meter -> removals.add(() -> registry.remove(meter)));
-        }
+    }
+
+    private void bindTiers(Registration registration, Tags tags, Snapshots<KvCache, CacheStats> snapshots) {
+        TierMeters tiers = new TierMeters(registration, tags, snapshots);
+        tiers.register(cache, cache.stats().tiers());
+        int reader = snapshots.newReader();
+        registration.add(registry -> Gauge.builder("kvcache.tiers", cache, present -> {
+                    List<TierStats> now = snapshots.next(present, reader).tiers();
+                    tiers.register(present, now);
+                    return now.size();
+                })
+                .tags(tags)
+                .baseUnit("tiers")
+                .description("Tiers below memory")
+                .register(registry));
     }
 
     private static void bindCache(SnapshotMeters<KvCache, CacheStats> meters) {
@@ -128,9 +142,9 @@ public final class KvCacheMetrics implements MeterBinder, AutoCloseable {
     /** Removes the meters from the registries to which they were bound; leaves the cache open. A second call does nothing. */
     @Override
     public void close() {
-        synchronized (removals) {
-            removals.forEach(Runnable::run);
-            removals.clear();
+        synchronized (registrations) {
+            registrations.forEach(Registration::close);
+            registrations.clear();
         }
     }
 }

@@ -2,10 +2,7 @@ package io.kvcache.metrics;
 
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
-import io.micrometer.core.instrument.Meter;
-import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
-import java.util.List;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -18,34 +15,25 @@ import java.util.function.ToDoubleFunction;
  * @param <S> a snapshot of it
  */
 final class SnapshotMeters<T, S> {
-    private final MeterRegistry registry;
+    private final Registration registration;
     private final String prefix;
     private final Tags tags;
     private final T source;
     private final Snapshots<T, S> snapshots;
-    private final List<Meter> registered;
-    private int readers;
 
     /**
      * Makes meters.
      *
+     * @param registration takes them
      * @param prefix of their names
      * @param tags of all of them
-     * @param registered where they are listed
      */
-    SnapshotMeters(
-            MeterRegistry registry,
-            String prefix,
-            Tags tags,
-            T source,
-            Snapshots<T, S> snapshots,
-            List<Meter> registered) {
-        this.registry = registry;
+    SnapshotMeters(Registration registration, String prefix, Tags tags, T source, Snapshots<T, S> snapshots) {
+        this.registration = registration;
         this.prefix = prefix;
         this.tags = tags;
         this.source = source;
         this.snapshots = snapshots;
-        this.registered = registered;
     }
 
     /**
@@ -55,7 +43,7 @@ final class SnapshotMeters<T, S> {
      * @param more tags: key, value, ...
      */
     void counter(String name, String unit, String description, ToDoubleFunction<S> value, String... more) {
-        registered.add(FunctionCounter.builder(prefix + name, source, next(value))
+        registration.add(registry -> FunctionCounter.builder(prefix + name, source, next(value))
                 .tags(tags.and(more))
                 .baseUnit(unit)
                 .description(description)
@@ -69,7 +57,7 @@ final class SnapshotMeters<T, S> {
      * @param more tags: key, value, ...
      */
     void gauge(String name, String unit, String description, ToDoubleFunction<S> value, String... more) {
-        registered.add(Gauge.builder(prefix + name, source, next(value))
+        registration.add(registry -> Gauge.builder(prefix + name, source, next(value))
                 .tags(tags.and(more))
                 .baseUnit(unit)
                 .description(description)
@@ -77,7 +65,7 @@ final class SnapshotMeters<T, S> {
     }
 
     private ToDoubleFunction<T> next(ToDoubleFunction<S> value) {
-        int reader = readers++;
+        int reader = snapshots.newReader();
         Snapshots<T, S> from = snapshots; // not this, which refers to the source
         return present -> value.applyAsDouble(from.next(present, reader));
     }

@@ -25,12 +25,18 @@ final class Snapshots<T, S> {
     private final Function<T, S> take;
     private final NanoClock clock;
     private final BitSet readers = new BitSet(); // that have seen the latest
+    private int known;
     private @Nullable S latest;
     private long takenAt;
 
     Snapshots(Function<T, S> take, NanoClock clock) {
         this.take = take;
         this.clock = clock;
+    }
+
+    /** Returns the number of one more reader. */
+    synchronized int newReader() {
+        return known++;
     }
 
     /**

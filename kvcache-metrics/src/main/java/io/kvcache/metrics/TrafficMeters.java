@@ -52,13 +52,20 @@ final class TrafficMeters {
         meters.counter(
                 "adopted.tokens",
                 "tokens",
-                "Prompt tokens missed at first and taken over from others that had computed them",
+                "Prompt tokens missed at first and taken up later, when others had computed them or tiers brought them",
                 of(traffic, Traffic::adoptedTokens));
+        meters.counter(
+                "loaded.tokens",
+                "tokens",
+                "Prompt tokens hit or adopted that tiers had to be asked for",
+                of(traffic, Traffic::loadedTokens));
     }
 
     private static <T, S> void blocks(SnapshotMeters<T, S> meters, Function<S, Traffic> traffic) {
         meters.counter(
                 "published.blocks", "blocks", "Blocks computed and made known", of(traffic, Traffic::publishedBlocks));
+        meters.counter(
+                "loaded.blocks", "blocks", "Blocks that have come from tiers", of(traffic, Traffic::loadedBlocks));
         removed(meters, "capacity", of(traffic, Traffic::evictedBlocks));
         removed(meters, "expired", of(traffic, Traffic::expiredBlocks));
         removed(meters, "explicit", of(traffic, Traffic::erasedBlocks));

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 final class BusyCache implements AutoCloseable {
     private static final int TOKENS_PER_BLOCK = 4;
     private static final int BLOCKS = 12;
-    private static final KvLayout LAYOUT = KvLayout.builder()
+    static final KvLayout LAYOUT = KvLayout.builder()
             .layers(1)
             .kvHeads(1)
             .headSize(2)

@@ -28,6 +28,8 @@ final class FlightRecorderTest {
     private static final String STATISTICS = "io.kvcache.CacheStatistics";
     private static final String STORED = "io.kvcache.BlockStored";
     private static final String REMOVED = "io.kvcache.BlockRemoved";
+    private static final String LOADED = "io.kvcache.BlockLoaded";
+    private static final String OFFLOADED = "io.kvcache.BlockOffloaded";
     private static final String LOST = "io.kvcache.EventsLost";
 
     @TempDir
@@ -109,6 +111,8 @@ final class FlightRecorderTest {
             }
         }
         assertEquals(traffic.adoptedTokens(), event.getLong("adoptedTokens"));
+        assertEquals(traffic.loadedTokens(), event.getLong("loadedTokens"));
+        assertEquals(traffic.loadedBlocks(), event.getLong("loadedBlocks"));
         assertEquals(traffic.publishedBlocks(), event.getLong("publishedBlocks"));
         assertEquals(traffic.evictedBlocks(), event.getLong("evictedBlocks"));
         assertEquals(traffic.expiredBlocks(), event.getLong("expiredBlocks"));
@@ -135,6 +139,8 @@ final class FlightRecorderTest {
     private static void enableBlocks(Recording recording) {
         recording.enable(STORED);
         recording.enable(REMOVED);
+        recording.enable(LOADED);
+        recording.enable(OFFLOADED);
     }
 
     @Test
@@ -146,14 +152,33 @@ final class FlightRecorderTest {
             listener.onEvent(event);
         })) {
             List<RecordedEvent> events = record(FlightRecorderTest::enableBlocks, busy::beBusy);
-            assertEquals(told.size(), events.size());
             assertTrue(told.size() > 20);
-            List<RecordedEvent> inOrder = events.stream()
-                    .sorted((one, two) -> Long.compare(one.getLong("number"), two.getLong("number")))
-                    .toList();
-            for (int i = 0; i < told.size(); i++) {
-                assertShows(inOrder.get(i), told.get(i));
-            }
+            assertShow(events, told);
+        }
+    }
+
+    @Test
+    void shouldRecordBlocksLoadedAndOffloaded() throws IOException, InterruptedException {
+        List<CacheEvent> told = new ArrayList<>();
+        FlightRecorderBlocks listener = new FlightRecorderBlocks("main");
+        try (TieredCache tiered = new TieredCache(event -> {
+            told.add(event);
+            listener.onEvent(event);
+        })) {
+            List<RecordedEvent> events = record(FlightRecorderTest::enableBlocks, tiered::beBusy);
+            assertTrue(told.stream().anyMatch(event -> event instanceof CacheEvent.Loaded));
+            assertTrue(told.stream().anyMatch(event -> event instanceof CacheEvent.Offloaded));
+            assertShow(events, told);
+        }
+    }
+
+    private static void assertShow(List<RecordedEvent> events, List<CacheEvent> told) {
+        assertEquals(told.size(), events.size());
+        List<RecordedEvent> inOrder = events.stream()
+                .sorted((one, two) -> Long.compare(one.getLong("number"), two.getLong("number")))
+                .toList();
+        for (int i = 0; i < told.size(); i++) {
+            assertShows(inOrder.get(i), told.get(i));
         }
     }
 
@@ -178,6 +203,20 @@ final class FlightRecorderTest {
                 assertEquals(removed.parent(), event.getLong("parent"));
                 assertEquals(removed.cause().name(), event.getString("cause").toUpperCase(Locale.ROOT));
             }
+            case CacheEvent.Loaded loaded -> {
+                assertEquals(LOADED, name);
+                assertEquals(loaded.number(), event.getLong("number"));
+                assertEquals(loaded.namespace(), event.getString("namespace"));
+                assertEquals(loaded.block(), event.getLong("block"));
+                assertEquals(loaded.tier(), event.getString("tier"));
+            }
+            case CacheEvent.Offloaded offloaded -> {
+                assertEquals(OFFLOADED, name);
+                assertEquals(offloaded.number(), event.getLong("number"));
+                assertEquals(offloaded.namespace(), event.getString("namespace"));
+                assertEquals(offloaded.block(), event.getLong("block"));
+                assertEquals(offloaded.tier(), event.getString("tier"));
+            }
             case CacheEvent.Lost lost -> throw new AssertionError("nothing was lost: " + lost);
         }
     }
@@ -185,9 +224,11 @@ final class FlightRecorderTest {
     @Test
     void shouldRecordBlocksOnlyWhenAskedTo() throws IOException, InterruptedException {
         FlightRecorderBlocks listener = new FlightRecorderBlocks("main");
-        try (BusyCache busy = new BusyCache(listener)) {
+        try (BusyCache busy = new BusyCache(listener);
+                TieredCache tiered = new TieredCache(listener)) {
             List<RecordedEvent> events = record(recording -> {}, () -> {
                 busy.beBusy();
+                tiered.beBusy();
                 listener.onEvent(new CacheEvent.Lost(7, 9));
             });
             assertEquals(1, events.size(), () -> "" + events);
@@ -203,6 +244,8 @@ final class FlightRecorderTest {
     @Test
     void shouldDescribeEveryEventAndField() {
         List<EventType> types = Stream.of(
+                        BlockLoadedEvent.class,
+                        BlockOffloadedEvent.class,
                         BlockRemovedEvent.class,
                         BlockStoredEvent.class,
                         CacheStatisticsEvent.class,
@@ -210,7 +253,7 @@ final class FlightRecorderTest {
                 .map(EventType::getEventType)
                 .toList();
         assertEquals(
-                List.of(REMOVED, STORED, STATISTICS, LOST),
+                List.of(LOADED, OFFLOADED, REMOVED, STORED, STATISTICS, LOST),
                 types.stream().map(EventType::getName).toList());
         for (EventType type : types) {
             assertEquals(List.of("KV Cache"), type.getCategoryNames());

@@ -9,6 +9,7 @@ import io.kvcache.MissReason;
 import io.kvcache.NamespaceStats;
 import io.kvcache.OpenOptions;
 import io.kvcache.Sequence;
+import io.kvcache.TierStats;
 import io.kvcache.Traffic;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -86,7 +87,9 @@ final class KvCacheMetricsTest {
             put("prefix_missed_tokens_total", "reason", "no_room", traffic.missedTokens(MissReason.NO_ROOM));
             put("prefix_missed_tokens_total", "reason", "disabled", traffic.missedTokens(MissReason.DISABLED));
             put("adopted_tokens_total", traffic.adoptedTokens());
+            put("loaded_tokens_total", traffic.loadedTokens());
             put("published_blocks_total", traffic.publishedBlocks());
+            put("loaded_blocks_total", traffic.loadedBlocks());
             put("removed_blocks_total", "cause", "capacity", traffic.evictedBlocks());
             put("removed_blocks_total", "cause", "expired", traffic.expiredBlocks());
             put("removed_blocks_total", "cause", "explicit", traffic.erasedBlocks());
@@ -118,7 +121,31 @@ final class KvCacheMetricsTest {
             expected.put("sessions", stats.sessions());
             expected.put("lost_events_total", stats.lostEvents());
             expected.put("listener_failures_total", stats.listenerFailures());
+            expected.put("tiers", stats.tiers().size());
+            stats.tiers().forEach(expected::putTier);
             return expected.values;
+        }
+
+        void putTier(TierStats tier) {
+            putTier(tier, "accepts_loads", tier.loads() ? 1 : 0);
+            putTier(tier, "loaded_blocks_total", tier.loadedBlocks());
+            putTier(tier, "missed_blocks_total", tier.missedBlocks());
+            putTier(tier, "failed_loads_total", tier.failedLoads());
+            putTier(tier, "late_loads_total", tier.lateLoads());
+            putTier(tier, "accepts_stores", tier.stores() ? 1 : 0);
+            putTier(tier, "stored_blocks_total", tier.storedBlocks());
+            putTier(tier, "declined_blocks_total", tier.declinedBlocks());
+            putTier(tier, "failed_stores_total", tier.failedStores());
+            putTier(tier, "late_stores_total", tier.lateStores());
+            putTier(tier, "queued_blocks", tier.queuedBlocks());
+            putTier(tier, "dropped_blocks_total", tier.droppedBlocks());
+            putTier(tier, "lost_blocks_total", tier.lostBlocks());
+            putTier(tier, "pauses_total", tier.pauses());
+            putTier(tier, "unreached_namespaces", tier.unreachedNamespaces());
+        }
+
+        private void putTier(TierStats tier, String name, Number value) {
+            put("tier_" + name, "tier", tier.name(), value);
         }
 
         static Map<String, Double> of(String name, NamespaceStats stats) {
@@ -202,6 +229,68 @@ final class KvCacheMetricsTest {
         }
     }
 
+    // ---- tiers ----
+
+    private static void assertEverythingHasHappened(TierStats tier) {
+        for (long count : new long[] {
+            tier.loadedBlocks(), tier.missedBlocks(), tier.failedLoads(), tier.lateLoads(), tier.storedBlocks(),
+            tier.declinedBlocks(), tier.failedStores(), tier.lateStores(), tier.droppedBlocks(), tier.lostBlocks(),
+            tier.pauses(), tier.unreachedNamespaces()
+        }) {
+            assertTrue(count > 0, tier::toString);
+        }
+    }
+
+    @Test
+    void shouldShowWhatGoesThroughTiers() {
+        PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+        try (TieredCache tiered = new TieredCache(event -> {});
+                KvCacheMetrics metrics = new KvCacheMetrics(tiered.cache, "main", List.of(tiered.chat))) {
+            metrics.bindTo(registry);
+            assertEquals(1, scrape(registry).get("kvcache_tier_accepts_loads{cache=\"main\",tier=\"disk\"}"));
+            tiered.beBusy();
+            CacheStats stats = tiered.cache.stats();
+            assertEverythingHasHappened(stats.tiers().getFirst());
+            assertEquals(8, stats.traffic().loadedTokens());
+            Map<String, Double> expected = new TreeMap<>(Expected.of(stats));
+            expected.putAll(Expected.of("chat", tiered.chat.stats()));
+            Map<String, Double> scraped = scrape(registry);
+            assertEquals(expected, scraped);
+            assertEquals(0, scraped.get("kvcache_tier_accepts_loads{cache=\"main\",tier=\"disk\"}"));
+            BusyCache.computeAndClose(tiered.cache.namespace("tools"), BusyCache.prompt(20, 9));
+            assertEquals(2, scrape(registry).get("kvcache_tier_queued_blocks{cache=\"main\",tier=\"disk\"}"));
+        }
+    }
+
+    @Test
+    void shouldShowATierThatComesLater() {
+        PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+        SimpleMeterRegistry other = new SimpleMeterRegistry();
+        try (TieredCache tiered = new TieredCache(event -> {})) {
+            KvCacheMetrics metrics = new KvCacheMetrics(tiered.cache, "main");
+            metrics.bindTo(registry);
+            metrics.bindTo(other);
+            assertEquals(Expected.of(tiered.cache.stats()), scrape(registry));
+            tiered.cache.addTier(tiered.tier("remote", new TieredCache.FickleStore()));
+            tiered.cache.addTier(tiered.tier("archive", new TieredCache.FickleStore()));
+            assertEquals(3, scrape(registry).get("kvcache_tiers{cache=\"main\"}"));
+            tiered.beBusy();
+            assertEquals(Expected.of(tiered.cache.stats()), scrape(registry));
+            assertEquals(3, other.get("kvcache.tiers").gauge().value());
+            assertEquals(
+                    1,
+                    other.get("kvcache.tier.accepts.stores")
+                            .tag("tier", "archive")
+                            .gauge()
+                            .value());
+            metrics.close();
+            assertEquals(Map.of(), scrape(registry));
+            assertEquals(List.of(), other.getMeters());
+        }
+    }
+
+    // ---- registries ----
+
     @Test
     void shouldTellCachesOfOneRegistryApart() throws InterruptedException {
         PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
@@ -225,8 +314,11 @@ final class KvCacheMetricsTest {
     void shouldDescribeMetersWithTheirUnits() {
         PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         try (busy;
-                KvCacheMetrics metrics = new KvCacheMetrics(busy.cache, "main")) {
+                TieredCache tiered = new TieredCache(event -> {});
+                KvCacheMetrics metrics = new KvCacheMetrics(busy.cache, "main");
+                KvCacheMetrics others = new KvCacheMetrics(tiered.cache, "tiered")) {
             metrics.bindTo(registry);
+            others.bindTo(registry);
             String text = registry.scrape();
             assertTrue(text.contains("# HELP kvcache_prompt_tokens_total Tokens of their prompts\n"), text);
             assertTrue(text.contains("# TYPE kvcache_prompt_tokens_total counter\n"), text);
@@ -280,7 +372,7 @@ final class KvCacheMetricsTest {
     }
 
     private static Object bindAndClose(MeterRegistry registry) {
-        try (BusyCache gone = new BusyCache(event -> {})) {
+        try (TieredCache gone = new TieredCache(event -> {})) {
             new KvCacheMetrics(gone.cache, "main", List.of(gone.chat)).bindTo(registry);
             return gone.cache;
         }
