@@ -634,8 +634,9 @@ public final class Sequence implements AutoCloseable {
      * again; like the look-up at open, it leaves at least one token of the prompt. Does not block. A sequence whose
      * prompt goes another way than what it has committed, one that has {@link #discard discarded} any, a fork, and one opened without look-up or publishing adopt nothing.
      *
-     * <p>A loop that runs many sequences asks before it computes the next chunk of one: {@code adopt()}, then, if
-     * {@link #isFollowing()}, leaves it for later.
+     * <p>A loop that runs many sequences asks before it computes the next chunk of one: it calls {@link #isFollowing()}, then
+     * {@code adopt()}, and leaves the sequence for later if it was following. In the other order, what arrives between the two, from a tier
+     * for instance, would be computed again.
      *
      * @return tokens by which the sequence has grown
      * @throws IllegalStateException if slots are reserved: commit them, or {@code truncate(length())} first

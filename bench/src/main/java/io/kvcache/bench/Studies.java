@@ -34,6 +34,7 @@ final class Studies {
                 build(),
                 attention(),
                 decode(),
+                disk(),
                 new MemoryStudy(),
                 new ReuseStudy(),
                 new ServingStudy(),
@@ -209,7 +210,7 @@ final class Studies {
                 .suite(JmhSuite.of(LookupBenchmark.class, "randomHit", "randomReads")
                         .param("blocks", "10000000")
                         .quick("blocks", "1000000")
-                        .setUp(Duration.ofSeconds(5)))
+                        .setUp(Duration.ofSeconds(2)))
                 .suite(JmhSuite.of(LookupBenchmark.class, "longHit", "caffeineLongHit")
                         .quick("tokens", "32768")
                         .setUp(Duration.ofMillis(500)))
@@ -256,7 +257,7 @@ final class Studies {
                         .param("blocks", "10000000")
                         .param("policy", "LRU")
                         .quick("blocks", "10000")
-                        .setUp(Duration.ofSeconds(8)))
+                        .setUp(Duration.ofSeconds(4)))
                 .ratio(quotient(
                         "the index's time / the cache's",
                         "Caffeine, keys of chained 64-bit hashes, its own eviction",
@@ -277,7 +278,7 @@ final class Studies {
                         .param("blocks", "1000000")
                         .param("path", "64")
                         .quick("blocks", "100000")
-                        .setUp(Duration.ofSeconds(3))
+                        .setUp(Duration.ofSeconds(1))
                         .once())
                 .ratio(quotient(
                         "a queue's time / the cache's", "java.util.PriorityQueue", "priorityQueue", "maintain", null))
@@ -355,7 +356,7 @@ final class Studies {
                         .quick("type", "F16")
                         .quick("heads", "8/8")
                         .quick("megabytes", "512")
-                        .setUp(Duration.ofSeconds(3))
+                        .setUp(Duration.ofSeconds(2))
                         .slower(2))
                 .suite(JmhSuite.of(AttentionBenchmark.class)
                         .param("placement", "CONTIGUOUS")
@@ -364,13 +365,13 @@ final class Studies {
                         .param("type", "F32", "F16")
                         .quick("type", "F16")
                         .quick("megabytes", "512")
-                        .setUp(Duration.ofSeconds(3))
+                        .setUp(Duration.ofSeconds(2))
                         .slower(2))
                 .suite(JmhSuite.of(AttentionRivalsBenchmark.class)
                         .param("tokens", "8192")
                         .quick("heads", "32/8")
                         .quick("megabytes", "512")
-                        .setUp(Duration.ofSeconds(3)))
+                        .setUp(Duration.ofSeconds(2)))
                 .suite(JmhSuite.of(SharedPrefixBenchmark.class)
                         .setUp(Duration.ofSeconds(1))
                         .slower(2))
@@ -446,5 +447,42 @@ final class Studies {
                         Bar.atLeast(3)))
                 .ratio(reported("bookkeeping / a step", "the whole step", "step", "bookkeeping", ANY, Bar.atMost(.02)))
                 .notShown("Models that are larger than a cache of the processor: there more samples gain more.");
+    }
+
+    private static Study disk() {
+        String prompt = "computing the prompt";
+        return new JmhStudy("disk", "Storing and loading blocks on disk, against plain files and against computing")
+                .suite(JmhSuite.of(DiskBenchmark.class)
+                        .quick("blockKiB", "1024")
+                        .setUp(Duration.ofMillis(500)))
+                .suite(JmhSuite.of(FirstTokenBenchmark.class)
+                        .takesModel()
+                        .setUp(Duration.ofSeconds(1))
+                        .once())
+                .ratio(quotient(
+                        "a plain read / a load",
+                        "reading a file in pieces of that size",
+                        "plainRead",
+                        "load",
+                        Bar.atLeast(.7)))
+                .ratio(quotient(
+                        "a plain write / a store",
+                        "writing a file in pieces of that size",
+                        "plainWrite",
+                        "store",
+                        null))
+                .ratio(quotient(
+                        "a plain copy / a load", "copying a file in pieces of that size", "plainCopy", "load", null))
+                .ratio(quotient(
+                        "a plain copy / a store", "copying a file in pieces of that size", "plainCopy", "store", null))
+                .ratio(quotient("computing / loading", prompt, "cold", "loadOnly", Bar.atLeast(10)))
+                .ratio(quotient("first token, cold / from disk", prompt, "cold", "disk", null))
+                .ratio(quotient("first token, cold / from memory", prompt, "cold", "memory", null))
+                .plot(DiskBenchmark.class, "Time for a block, by KiB", "blockKiB")
+                .note("All files are in the page cache of the operating system. A load checks all bytes and compares"
+                        + " the whole key; a store makes room first. The plain rivals do neither.")
+                .note("What is loaded in place of computing is 1,024 tokens, or what the model's context allows. The"
+                        + " bar is for a model of dim 1024 and 8 layers, given by --model.")
+                .notShown("The disk itself, a file system that is full, and other requests meanwhile.");
     }
 }
