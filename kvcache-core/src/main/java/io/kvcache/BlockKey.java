@@ -23,9 +23,8 @@ public final class BlockKey {
     /** Length of a digest. */
     public static final int DIGEST_BYTES = KeyDigest.BYTES;
 
-    // Name what a digest is of, and the version of its encoding: whatever changes the bytes of a block without changing
-    // any
-    // property below must change the version, so that blocks stored before are misses.
+    // Name what a digest is of, and the version of its encoding: whatever changes the bytes of a block without
+    // changing any property below must change the version, so that blocks stored before are misses.
     private static final String ROOT = "io.kvcache root 1";
     private static final String CHILD = "io.kvcache child 1";
 

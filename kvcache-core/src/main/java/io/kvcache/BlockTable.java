@@ -37,8 +37,7 @@ final class BlockTable {
     private int origin = BlockPool.NONE;
 
     // Blocks with greater numbers were published after the sequence asked for its prompt. Of these, the tokens that it
-    // has
-    // taken up and that came from tiers, by tier; empty while there were none.
+    // has taken up and that came from tiers, by tier; empty while there were none.
     private long since;
     private int[] loadedTokens = new int[0];
 

@@ -13,10 +13,8 @@ import org.agrona.collections.Long2LongHashMap;
  */
 final class ExpiryWheel {
     // The wheel holds one timer for each tick in which anything is due, and the blocks due in it form a list. With a
-    // timer
-    // for each block, 100,000 deadlines in one tick (a warm-up without jitter) would be searched one by one, and the
-    // wheel
-    // has as many places in every tick as in the fullest.
+    // timer for each block, 100,000 deadlines in one tick (a warm-up without jitter) would be searched one by one, and
+    // the wheel has as many places in every tick as in the fullest.
     private static final int TICK_SHIFT = 27;
     private static final int TICKS = 512;
     private static final long NEVER = Long.MAX_VALUE;

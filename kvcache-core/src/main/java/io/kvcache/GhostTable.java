@@ -12,8 +12,7 @@ final class GhostTable {
     static final long NONE = -1;
 
     // Slots form a ring through older and newer, closed by a sentinel at entry 0; slot s is entry s + 1. Freed slots
-    // form a
-    // stack through newer.
+    // form a stack through newer.
     private static final int SENTINEL = 0;
     private static final int FIRST_CAPACITY = 64;
 

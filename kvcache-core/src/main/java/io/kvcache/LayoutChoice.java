@@ -10,8 +10,7 @@ import org.jspecify.annotations.Nullable;
 final class LayoutChoice {
     // Attention reads K and V of one layer from a block, then jumps to the next block. Runs below 64 KiB cost a share
     // of the memory's speed that grows as they shrink; from 128 KiB on nothing is left to gain. Where even 64 tokens
-    // make
-    // a short run, the model is small and its reading cheap, and 16 tokens waste less and share more finely.
+    // make a short run, the model is small and its reading cheap, and 16 tokens waste less and share more finely.
     private static final int MANY_TOKENS = 64;
     private static final int FEW_TOKENS = 16;
     private static final long RUN_BYTES = 64 << 10;

@@ -14,10 +14,9 @@ public final class LeafQueue {
     public static final int NONE = -1;
 
     // What comes in order, which is most, forms a ring (older and newer, block numbers). What comes late, such as a
-    // parent
-    // that becomes a leaf when its child has left, goes into a min-max heap (Atkinson, Sack, Santoro, Strothotte,
-    // 1986):
-    // its even levels hold minima, its odd levels maxima of what is below. The ends of a list are the better of both.
+    // parent that becomes a leaf when its child has left, goes into a min-max heap (Atkinson, Sack, Santoro,
+    // Strothotte, 1986): its even levels hold minima, its odd levels maxima of what is below. The ends of a list are
+    // the better of both.
     private static final int FIRST_CAPACITY = 64;
     private static final int FIRST_LISTS = 4;
     private static final int FIRST_HEAP = 16;

@@ -17,17 +17,15 @@ import org.jspecify.annotations.Nullable;
  * <p>Thread-safe where it says so; otherwise guarded by the lock of the {@link SequencePool}.
  */
 final class Loads {
-    // locate: asks tier after tier, each in its own thread, how far it holds the path; from a tier that holds some of
-    // it on, all are
-    // asked again.
-    // read: as many tasks as the tier has threads take the next block, reserve room for it, and read; blocks are
-    // published in
-    // order. Store and load calls run without the lock. After a few blocks a task goes to the end of the queue, so that
-    // a long
-    // prompt does not keep others waiting.
+    // locate: asks tier after tier, each in its own thread, how far it holds the path. What one holds is read at once,
+    // while all are asked for what comes behind it.
     //
-    // What is being read when its load ends stays with the load until the call returns: nobody else may get that memory
-    // before.
+    // read: as many tasks as the tier has threads take the next block, reserve room for it, and read; blocks are
+    // published in order. Stores are called without the lock. After a few blocks a task goes to the end of the queue,
+    // so that a long prompt does not keep others waiting.
+    //
+    // What is being read when its load ends stays with the load until the call returns: nobody else may get that
+    // memory before.
     private static final int BLOCKS_IN_A_ROW = 8;
     private static final int MOST_LOADS = 256;
 
@@ -99,6 +97,7 @@ final class Loads {
                 begin(root, prompt, walk);
             }
             walk.start(node, prefixes.fingerprint(node), position);
+            prefixes.dropIfUnused(root);
         }
     }
 
@@ -116,6 +115,9 @@ final class Loads {
         Load load = new Load(root, table, tokens, digest, first, end, tiers.all()[0], prefixes.now());
         loads.add(load);
         locateFrom(load, 0);
+        if (load.isDone()) { // no tier may be asked after all
+            end(load);
+        }
     }
 
     /** Ends a load: the first of those who follow it computes. */

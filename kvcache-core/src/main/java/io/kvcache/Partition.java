@@ -20,8 +20,7 @@ final class Partition {
     final Map<List<Identity>, PrefixRoot> roots = new LinkedHashMap<>();
 
     // Every block that is not free belongs to one partition: those that somebody holds (yielding ones are held by
-    // sessions
-    // only, which give them up), and those only cached.
+    // sessions only, which give them up), and those only cached.
     int blocks;
     int unreferencedBlocks;
     int pinnedBlocks;

@@ -19,8 +19,7 @@ final class PrefixCache {
     // A published block is in one of two states. Referenced: by tables, and by one pin at most. Unreferenced: cached;
     // if no published block continues it, it is a leaf and stands in the eviction order. Whoever references a block
     // references its parent too, so that peeling leaves reaches every unreferenced block. What sessions hold yields:
-    // when
-    // no leaf is left, sessions are given up, which makes leaves.
+    // when no leaf is left, sessions are given up, which makes leaves.
     private final int tokensPerBlock;
     private final int minimumPartialHit;
     private final BlockMemory memory;
@@ -146,7 +145,7 @@ final class PrefixCache {
     }
 
     /** Forgets a root on which nothing hangs any more, unless it is the plain one that most sequences begin at. */
-    private void dropIfUnused(PrefixRoot root) {
+    void dropIfUnused(PrefixRoot root) {
         boolean plain = root.identities.isEmpty() && !root.retired;
         int entry = PrefixIndex.rootEntry(root.node);
         if (!plain && root.sequences == 0 && index.firstChild(root.node) == BlockPool.NONE && roots[entry] == root) {

@@ -12,17 +12,15 @@ import java.util.List;
  */
 final class PrefixIndex {
     // A hit is exact. The fingerprint of a node is a hash of the fingerprint of its parent and of its tokens; it only
-    // finds
-    // candidates, and the parent and the tokens themselves are compared on every hit. Fingerprints are seeded, so
-    // nobody outside can tell which prompts collide; if they did, look-ups would be slower, not wrong.
+    // finds candidates, and the parent and the tokens themselves are compared on every hit. Fingerprints are seeded,
+    // so nobody outside can tell which prompts collide; if they did, look-ups would be slower, not wrong.
     //
     // Parents are named by block numbers. A block number is used again only after its node was removed, and a node is
     // removed before its parent, so the parent's number always means the parent that was meant.
     //
     // The children of a node form a list, newest first. To find one that matches only in its first tokens, the newest
-    // few
-    // are compared. A root, and a block with more children than that, has a list for each first token besides, found
-    // through (parent, first token): a popular node can have thousands of children (6,047 in one public trace).
+    // few are compared. A root, and a block with more children than that, has a list for each first token besides,
+    // found through (parent, first token): a popular node can have thousands of children (6,047 in one public trace).
     static final int NONE = BlockPool.NONE;
 
     private static final int FIRST_ROOT = -2; // roots count down from here, blocks up from 0

@@ -37,10 +37,8 @@ final class SequencePool {
     final BlockCodec codec;
 
     // What follows, and all that it uses, is guarded by the lock. It is never held during a copy of K/V, while memory
-    // grows, or
-    // while code of others runs (a policy apart). Each call that takes it ends with afterChange, still under the lock,
-    // and
-    // afterUnlock.
+    // grows, or while code of others runs (a policy apart). Each call that takes it ends with afterChange, still under
+    // the lock, and afterUnlock.
     private final Object lock = new Object();
     private final BlockPool blocks;
     private final PrefixCache prefixes;

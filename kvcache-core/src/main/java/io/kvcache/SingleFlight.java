@@ -11,11 +11,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class SingleFlight {
     // A claim is listed in the flight of the block that it needs next. When that block is published, the flight has
-    // landed
-    // and each of its claims moves on, in the same order, as far as its tokens go along with what is published: to the
-    // flight of the next block, or, if nobody computes that, sequences lead a flight of their own, and waiters queue to
-    // open. A leader that leaves makes the next sequence the leader by leaving the list; where only waiters are left
-    // they queue, the first of them that opens leads, and the others come back as they find out.
+    // landed and each of its claims moves on, in the same order, as far as its tokens go along with what is published:
+    // to the flight of the next block, or, if nobody computes that, sequences lead a flight of their own, and waiters
+    // queue to open. A leader that leaves makes the next sequence the leader by leaving the list; where only waiters
+    // are left they queue, the first of them that opens leads, and the others come back as they find out.
     private final int tokensPerBlock;
     private final PrefixCache prefixes;
     private final Flights flights;

@@ -23,8 +23,7 @@ final class WriteBehind {
     //   without          the copy goes to the store
     //
     // Otherwise the copy is thrown away. The lock orders the reads of the copy before whatever its next owner writes.
-    // So
-    // neither a copy nor a stalled store ever stands in the way of a reserve.
+    // So neither a copy nor a stalled store ever stands in the way of a reserve.
     private final Object lock;
     private final BlockMemory memory;
     private final PrefixCache prefixes;

@@ -69,6 +69,8 @@ public class DiskBenchmark {
         private int blocks;
         private MemorySegment block = MemorySegment.NULL;
         private int next;
+        private long calls;
+        private long start;
 
         final void open() throws IOException {
             directory = Files.createTempDirectory("kvcache-disk");
@@ -86,9 +88,23 @@ public class DiskBenchmark {
 
         /** Counts up to the number of blocks, again and again. */
         final int next() {
+            calls++;
             int current = next;
             next = next + 1 == blocks ? 0 : next + 1;
             return current;
+        }
+
+        /** Forgets what was measured. */
+        @Setup(Level.Iteration)
+        public void begin() {
+            calls = 0;
+            start = System.nanoTime();
+        }
+
+        /** Reports the speed. */
+        @TearDown(Level.Iteration)
+        public void report() {
+            Figures.report("speed", (double) calls * bytes() / (System.nanoTime() - start), "GB/s");
         }
 
         final void delete() throws IOException {
@@ -192,6 +208,7 @@ public class DiskBenchmark {
      */
     @Benchmark
     public boolean store(Stored state) throws IOException {
+        state.next();
         BlockKey key = state.keys[state.nextKey];
         state.nextKey = state.nextKey + 1 == state.keys.length ? 0 : state.nextKey + 1;
         return state.store.store(key, BlockNote.DEFAULT, ((Blocks) state).block);
