@@ -28,9 +28,11 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** Tiers with threads of their own, and stores that stall. */
+@Timeout(120) // seconds: a call that waits for ever fails, and does not stop the build
 final class TierThreadsTest {
     private static final Duration LONG = Duration.ofMinutes(1);
 
@@ -180,10 +182,11 @@ final class TierThreadsTest {
     void shouldNotDelaySequencesByAStalledStore() throws Exception {
         KvCache cache = caches.add(cache(10, TierOptions.of("disk", disk).withQueuedBlocks(4)));
         stallNext(disk.stores);
-        for (int seed = 0; seed < 20; seed++) { // all memory, several times over
+        compute(cache.namespace("a"), prompt(0, 8)).close();
+        stalls.await();
+        for (int seed = 1; seed < 20; seed++) { // all memory, several times over
             compute(cache.namespace("a"), prompt(seed, 8)).close();
         }
-        stalls.await();
         assertEquals(0, cache.stats().usedBlocks());
         goesOn.countDown();
         assertTrue(cache.flush(LONG));
