@@ -256,7 +256,7 @@ final class TierThreadsTest {
             List<Future<Integer>> waiting = IntStream.range(0, 2)
                     .mapToObj(i -> threads.submit(() -> {
                         try (Sequence sequence = namespace.open(prompt(1, 10), OpenOptions.DEFAULT, LONG)) {
-                            return sequence == null ? -1 : sequence.cachedTokens("disk");
+                            return sequence == null ? -1 : sequence.cachedTokens();
                         }
                     }))
                     .toList();
