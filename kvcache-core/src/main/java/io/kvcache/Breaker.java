@@ -53,17 +53,21 @@ final class Breaker {
         }
     }
 
-    synchronized void succeeded() {
+    /** Counts a call that went well; returns whether that ends a pause. */
+    synchronized boolean succeeded() {
+        boolean ends = open;
         failuresInARow = 0;
         failures = open ? 0 : failures << 1 & LAST_CALLS;
         open = false;
+        return ends;
     }
 
-    synchronized void failed(long now) {
+    /** Counts a call that failed; returns whether that begins a pause. */
+    synchronized boolean failed(long now) {
         if (open) {
             pauseNanos = Math.min(2 * pauseNanos, LONGEST_PAUSE_NANOS);
             probeAt = now + pauseNanos;
-            return;
+            return false;
         }
         failuresInARow++;
         failures = (failures << 1 | 1) & LAST_CALLS;
@@ -74,6 +78,7 @@ final class Breaker {
             failuresInARow = 0;
             pauses++;
         }
+        return open;
     }
 
     /** How often calls began to be held back. */

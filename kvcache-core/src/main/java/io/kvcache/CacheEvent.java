@@ -1,6 +1,7 @@
 package io.kvcache;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Something that happened to the blocks that can be found. Events are numbered from 1 without a gap, in the order in which they
@@ -64,6 +65,22 @@ public sealed interface CacheEvent {
      * @param tier the name of the tier
      */
     record Offloaded(long number, String namespace, long block, String tier) implements CacheEvent {}
+
+    /**
+     * A tier is left alone because too many of its calls failed, or is used again.
+     *
+     * @param number of the event
+     * @param tier the name of the tier
+     * @param loads whether it is asked for blocks from now on
+     * @param stores whether it is given blocks from now on
+     * @param lastFailure what the last call that failed said; null: none threw, or it is a tier that was only late
+     */
+    record TierChanged(
+            long number,
+            String tier,
+            boolean loads,
+            boolean stores,
+            @Nullable String lastFailure) implements CacheEvent {}
 
     /**
      * The listener was too slow: these events were dropped, and what it knows is out of date.

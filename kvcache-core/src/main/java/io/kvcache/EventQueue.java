@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * Events on their way to the listener: numbered and queued under the lock of the cache, delivered by an executor after it is
  * released.
  *
- * <p>Thread-safe: events are {@link #stored added} under the lock of the {@link SequencePool}; {@link #deliver} is called
+ * <p>Thread-safe: events about blocks are {@link #stored added} under the lock of the {@link SequencePool}; {@link #deliver} is called
  * without it.
  */
 final class EventQueue {
@@ -50,6 +50,11 @@ final class EventQueue {
 
     synchronized void offloaded(Partition owner, long block, String tier) {
         push(new CacheEvent.Offloaded(++last, owner.name, block, tier));
+    }
+
+    /** Adds an event about a tier; the lock of the pool need not be held. */
+    synchronized void tierChanged(String tier, boolean loads, boolean stores, @Nullable String lastFailure) {
+        push(new CacheEvent.TierChanged(++last, tier, loads, stores, lastFailure));
     }
 
     private void push(CacheEvent event) {

@@ -92,7 +92,7 @@ final class SequencePool {
         this.clock = clock;
         this.wallClock = wallClock;
         this.start = clock.nanoTime();
-        this.tiers = new Tiers(this::now, wallClock);
+        this.tiers = new Tiers(this::now, wallClock, events);
         KeySource keys = new KeySource(model, layout);
         this.loads = new Loads(
                 lock,

@@ -34,6 +34,7 @@ final class Tier {
 
     private final LongSupplier now;
     private final EpochClock wallClock;
+    private final @Nullable EventQueue events;
     private final Breaker loading = new Breaker();
     private final Breaker storing = new Breaker();
     private final Executor loaders;
@@ -55,13 +56,14 @@ final class Tier {
     private long lateStores;
     private @Nullable String lastFailure;
 
-    Tier(int index, TierOptions options, LongSupplier now, EpochClock wallClock) {
+    Tier(int index, TierOptions options, LongSupplier now, EpochClock wallClock, @Nullable EventQueue events) {
         this.index = index;
         this.options = options;
         this.store = new OpenedStore(() -> open(options, now));
         this.queue = new WriteQueue(options.queuedBlocks());
         this.now = now;
         this.wallClock = wallClock;
+        this.events = events;
         Executor given = options.executor();
         this.loaders = given != null ? given : threads("load");
         this.storers = given != null ? given : threads("store");
@@ -175,10 +177,8 @@ final class Tier {
 
     private void answered(boolean found, long began, long time) {
         boolean late = time - began > options.deadlineNanos();
-        if (late) {
-            loading.failed(time);
-        } else if (found) {
-            loading.succeeded();
+        if (late || found) {
+            ended(loading, !late, time);
         } else {
             loading.leave(time);
         }
@@ -194,11 +194,27 @@ final class Tier {
     }
 
     private void loadFailed(Throwable failure) {
-        loading.failed(now.getAsLong());
         synchronized (this) {
             failedLoads++;
             lastFailure = failure.toString();
         }
+        ended(loading, false, now.getAsLong());
+    }
+
+    /** Counts a call, and tells the listener if the tier is left alone from now on, or used again. */
+    private void ended(Breaker breaker, boolean well, long time) {
+        boolean changed = well ? breaker.succeeded() : breaker.failed(time);
+        if (changed && events != null) {
+            events.tierChanged(name(), loading.isClosed(), takesBlocks(), lastFailure());
+        }
+    }
+
+    private boolean takesBlocks() {
+        return options.rule() != StoreRule.NONE && storing.isClosed();
+    }
+
+    private synchronized @Nullable String lastFailure() {
+        return lastFailure;
     }
 
     /**
@@ -212,7 +228,7 @@ final class Tier {
             stuck = lastLoad < since;
         }
         if (stuck) {
-            loading.failed(time);
+            ended(loading, false, time);
         }
     }
 
@@ -249,11 +265,7 @@ final class Tier {
         }
         long time = now.getAsLong();
         boolean late = time - began > options.deadlineNanos();
-        if (late) {
-            storing.failed(time);
-        } else {
-            storing.succeeded();
-        }
+        ended(storing, !late, time);
         synchronized (this) {
             lateStores += late ? 1 : 0;
             storedBlocks += stored ? 1 : 0;
@@ -263,11 +275,11 @@ final class Tier {
     }
 
     private void storeFailed(Throwable failure) {
-        storing.failed(now.getAsLong());
         synchronized (this) {
             failedStores++;
             lastFailure = failure.toString();
         }
+        ended(storing, false, now.getAsLong());
     }
 
     // ---- erase ----
@@ -314,7 +326,7 @@ final class Tier {
         return new TierStats(
                 options.name(),
                 loading.isClosed(),
-                options.rule() != StoreRule.NONE && storing.isClosed(),
+                takesBlocks(),
                 loadedBlocks,
                 missedBlocks,
                 failedLoads,

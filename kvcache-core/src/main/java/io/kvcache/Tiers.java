@@ -27,6 +27,7 @@ final class Tiers {
 
     private final LongSupplier now;
     private final EpochClock wallClock;
+    private final @Nullable EventQueue events;
     private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
     private final ThreadLocal<Boolean> submitting = ThreadLocal.withInitial(() -> false);
     private volatile Tier[] tiers = new Tier[0]; // never written, only replaced
@@ -42,9 +43,16 @@ final class Tiers {
         }
     }
 
-    Tiers(LongSupplier now, EpochClock wallClock) {
+    /**
+     * Makes it without tiers.
+     *
+     * @param now nanoseconds since the cache was built
+     * @param events is told when a tier is left alone, or used again; null: nobody listens
+     */
+    Tiers(LongSupplier now, EpochClock wallClock, @Nullable EventQueue events) {
         this.now = now;
         this.wallClock = wallClock;
+        this.events = events;
     }
 
     /**
@@ -58,7 +66,7 @@ final class Tiers {
         if (before.length == MOST) {
             throw new IllegalArgumentException("too many tiers: name=" + options.name() + " most=" + MOST);
         }
-        Tier tier = new Tier(before.length, options, now, wallClock);
+        Tier tier = new Tier(before.length, options, now, wallClock, events);
         Tier[] after = Arrays.copyOf(before, before.length + 1);
         after[before.length] = tier;
         tiers = after;

@@ -189,6 +189,7 @@ final class CacheEventTest {
                 case CacheEvent.Stored stored -> store(stored);
                 case CacheEvent.Removed removed -> remove(removed);
                 case CacheEvent.Loaded loaded -> throw new AssertionError(loaded.toString());
+                case CacheEvent.TierChanged changed -> throw new AssertionError(changed.toString());
                 case CacheEvent.Offloaded offloaded -> throw new AssertionError(offloaded.toString());
                 case CacheEvent.Lost lost -> throw new AssertionError(lost.toString());
             }

@@ -459,6 +459,26 @@ final class TierTest {
                 events);
     }
 
+    @Test
+    void shouldTellWhenATierIsLeftAloneAndUsedAgain() {
+        KvCache cache = cacheOverDisk(20);
+        Namespace namespace = cache.namespace("a");
+        disk.always = () -> {
+            throw new IOException("no space left");
+        };
+        store(namespace, prompt(1, 6));
+        disk.always = null;
+        time.addAndGet(250 * MILLISECOND);
+        cache.maintain(1);
+        tasks.runAll();
+        String failure = "java.io.IOException: no space left";
+        assertEquals(
+                List.of(
+                        new CacheEvent.TierChanged(7, "disk", true, false, failure),
+                        new CacheEvent.TierChanged(8, "disk", true, true, failure)),
+                events.stream().filter(CacheEvent.TierChanged.class::isInstance).toList());
+    }
+
     // ---- erase ----
 
     @Test

@@ -41,6 +41,9 @@ final class Listener {
                 loaded.number() + ": block " + loaded.block() + " came from tier " + loaded.tier();
             case CacheEvent.Offloaded offloaded ->
                 offloaded.number() + ": block " + offloaded.block() + " copied to tier " + offloaded.tier();
+            case CacheEvent.TierChanged changed ->
+                changed.number() + ": tier " + changed.tier() + " is asked: " + changed.loads() + ", is given blocks: "
+                        + changed.stores();
             case CacheEvent.Lost lost -> lost.number() + ": events lost from " + lost.first() + " on";
         };
     }

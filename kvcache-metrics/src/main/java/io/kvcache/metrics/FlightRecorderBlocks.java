@@ -8,7 +8,7 @@ import jdk.jfr.EventType;
 /**
  * Writes what happens to the blocks of a cache into recordings of the JDK Flight Recorder: {@code io.kvcache.BlockStored},
  * {@code io.kvcache.BlockRemoved}, {@code io.kvcache.BlockLoaded} and {@code io.kvcache.BlockOffloaded}, off unless a recording
- * enables them, and {@code io.kvcache.EventsLost}. Tokens are not recorded.
+ * enables them, {@code io.kvcache.TierChanged} and {@code io.kvcache.EventsLost}. Tokens are not recorded.
  *
  * <pre>{@code
  * KvCache.builder(layout).maximumBytes(bytes).listener(new FlightRecorderBlocks("main"), Runnable::run).build();
@@ -44,6 +44,7 @@ public final class FlightRecorderBlocks implements CacheListener {
             case CacheEvent.Loaded loaded when LOADED.isEnabled() -> new BlockLoadedEvent(name, loaded).commit();
             case CacheEvent.Offloaded offloaded
             when OFFLOADED.isEnabled() -> new BlockOffloadedEvent(name, offloaded).commit();
+            case CacheEvent.TierChanged changed -> new TierChangedEvent(name, changed).commit();
             case CacheEvent.Lost lost -> new EventsLostEvent(name, lost).commit();
             case CacheEvent.Stored off -> {}
             case CacheEvent.Removed off -> {}

@@ -14,7 +14,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import jdk.jfr.EventType;
 import jdk.jfr.Recording;
@@ -30,6 +32,7 @@ final class FlightRecorderTest {
     private static final String REMOVED = "io.kvcache.BlockRemoved";
     private static final String LOADED = "io.kvcache.BlockLoaded";
     private static final String OFFLOADED = "io.kvcache.BlockOffloaded";
+    private static final String TIER = "io.kvcache.TierChanged";
     private static final String LOST = "io.kvcache.EventsLost";
 
     @TempDir
@@ -168,6 +171,7 @@ final class FlightRecorderTest {
             List<RecordedEvent> events = record(FlightRecorderTest::enableBlocks, tiered::beBusy);
             assertTrue(told.stream().anyMatch(event -> event instanceof CacheEvent.Loaded));
             assertTrue(told.stream().anyMatch(event -> event instanceof CacheEvent.Offloaded));
+            assertTrue(told.stream().anyMatch(event -> event instanceof CacheEvent.TierChanged));
             assertShow(events, told);
         }
     }
@@ -217,6 +221,14 @@ final class FlightRecorderTest {
                 assertEquals(offloaded.block(), event.getLong("block"));
                 assertEquals(offloaded.tier(), event.getString("tier"));
             }
+            case CacheEvent.TierChanged changed -> {
+                assertEquals(TIER, name);
+                assertEquals(changed.number(), event.getLong("number"));
+                assertEquals(changed.tier(), event.getString("tier"));
+                assertEquals(changed.loads(), event.getBoolean("acceptsLoads"));
+                assertEquals(changed.stores(), event.getBoolean("acceptsStores"));
+                assertEquals(changed.lastFailure(), event.getString("lastFailure"));
+            }
             case CacheEvent.Lost lost -> throw new AssertionError("nothing was lost: " + lost);
         }
     }
@@ -231,8 +243,13 @@ final class FlightRecorderTest {
                 tiered.beBusy();
                 listener.onEvent(new CacheEvent.Lost(7, 9));
             });
-            assertEquals(1, events.size(), () -> "" + events);
-            assertEquals(LOST, events.getFirst().getEventType().getName());
+            Set<String> names =
+                    events.stream().map(event -> event.getEventType().getName()).collect(Collectors.toSet());
+            assertEquals(Set.of(TIER, LOST), names);
+            events = events.stream()
+                    .filter(event -> event.getEventType().getName().equals(LOST))
+                    .toList();
+            assertEquals(1, events.size());
             assertEquals("main", events.getFirst().getString("cache"));
             assertEquals(7, events.getFirst().getLong("first"));
             assertEquals(9, events.getFirst().getLong("last"));
@@ -249,11 +266,12 @@ final class FlightRecorderTest {
                         BlockRemovedEvent.class,
                         BlockStoredEvent.class,
                         CacheStatisticsEvent.class,
+                        TierChangedEvent.class,
                         EventsLostEvent.class)
                 .map(EventType::getEventType)
                 .toList();
         assertEquals(
-                List.of(LOADED, OFFLOADED, REMOVED, STORED, STATISTICS, LOST),
+                List.of(LOADED, OFFLOADED, REMOVED, STORED, STATISTICS, TIER, LOST),
                 types.stream().map(EventType::getName).toList());
         for (EventType type : types) {
             assertEquals(List.of("KV Cache"), type.getCategoryNames());

@@ -8,6 +8,7 @@ import io.kvcache.BlockNote;
 import io.kvcache.Retention;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.TimeUnit;
 
 /**
  * What stands behind a block in a file: which block it is, and where it was written. A header in another place than
@@ -66,6 +67,9 @@ record BlockHeader(
 
     /** Where tokens begin. */
     static final int TOKENS = DIGEST + BlockKey.DIGEST_BYTES;
+
+    /** The expiry of a block that is never over. */
+    private static final long NEVER = Long.MAX_VALUE;
 
     private static final int FINITE = 1;
     private static final int TTL_SINCE_FIRST_USE = 2;
@@ -136,5 +140,15 @@ record BlockHeader(
                 0,
                 false);
         return new BlockNote((flags & FINITE) != 0, retention, pages.get(LONG, STORED_AT_MILLIS));
+    }
+
+    /** The first millisecond since 1970 in which {@link BlockNote#isExpired} holds, or none that will ever come. */
+    static long expiryMillis(BlockNote note) {
+        long ttlNanos = note.retention().ttlNanos();
+        if (ttlNanos == 0) {
+            return NEVER;
+        }
+        long millis = TimeUnit.NANOSECONDS.toMillis(ttlNanos - 1) + 1; // rounded up
+        return note.storedAtMillis() > NEVER - millis ? NEVER : note.storedAtMillis() + millis;
     }
 }

@@ -6,6 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
@@ -25,6 +28,9 @@ final class ChannelFileAccess implements FileAccess {
     private static final int MOST_THREADS = 8;
     private static final long IDLE_SECONDS = 10;
     private static final boolean WINDOWS = File.separatorChar == '\\';
+
+    private static final FileAttribute<Set<PosixFilePermission>> OWNER_ONLY = PosixFilePermissions.asFileAttribute(
+            Set.of(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE));
 
     private final ThreadPoolExecutor threads;
 
@@ -81,7 +87,10 @@ final class ChannelFileAccess implements FileAccess {
             case WRITE -> Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE);
             case CREATE -> Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
         };
-        return new ChannelFile(FileChannel.open(path, options));
+        boolean restricted = opening == Opening.CREATE
+                && path.getFileSystem().supportedFileAttributeViews().contains("posix");
+        return new ChannelFile(
+                restricted ? FileChannel.open(path, options, OWNER_ONLY) : FileChannel.open(path, options));
     }
 
     @Override

@@ -3,8 +3,10 @@ package io.kvcache.tiers;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
@@ -23,6 +25,10 @@ final class DirectoryLock implements AutoCloseable {
     // To close a file takes all locks away that the process has on it, whichever way it got them. So a process that
     // holds the lock does not open the file again.
     private static final Set<Path> OURS = ConcurrentHashMap.newKeySet();
+
+    // Files on which others in this process hold the lock: through a channel, or another copy of this class. To close
+    // one would take the lock away from them.
+    private static final Map<Path, RandomAccessFile> NOT_OURS = new ConcurrentHashMap<>();
 
     private static final Pattern CONTENT = Pattern.compile("pid=(\\d{1,18}) run=(\\d{1,9})\\n");
     private static final int MOST_BYTES = 64;
@@ -57,7 +63,10 @@ final class DirectoryLock implements AutoCloseable {
 
     // Neither a file opened so nor tryLock is closed by an interrupt.
     private static DirectoryLock open(Path directory) throws IOException {
-        RandomAccessFile file = new RandomAccessFile(directory.resolve(NAME).toFile(), "rw");
+        RandomAccessFile before = NOT_OURS.remove(directory);
+        RandomAccessFile file = before != null
+                ? before
+                : new RandomAccessFile(directory.resolve(NAME).toFile(), "rw");
         try {
             @Nullable FileLock lock = file.getChannel().tryLock();
             Matcher content = CONTENT.matcher(read(file));
@@ -65,12 +74,15 @@ final class DirectoryLock implements AutoCloseable {
             if (lock == null) {
                 throw held(directory, known ? content.group(1) : "unknown");
             }
-            long run = known ? Long.parseLong(content.group(2)) + 1 : 1;
+            long run = known ? Math.min(Long.parseLong(content.group(2)) + 1, SlotLedger.MOST_RUNS) : 1;
             file.seek(0);
             file.write(("pid=" + ProcessHandle.current().pid() + " run=" + run + "\n")
                     .getBytes(StandardCharsets.ISO_8859_1));
             file.setLength(file.getFilePointer());
             return new DirectoryLock(directory, file, run);
+        } catch (OverlappingFileLockException e) {
+            NOT_OURS.put(directory, file);
+            throw new IOException("directory is in use by others in this process: directory=" + directory, e);
         } catch (Throwable e) {
             file.close();
             throw e;

@@ -20,9 +20,36 @@ final class DiskSpace {
     private final long segmentBytes;
     private final Map<Path, Long> recovering = new HashMap<>(); // files not looked through yet, and their bytes
     private final Map<Path, Long> orphans = new LinkedHashMap<>(); // files still to be deleted, and their bytes
+    private final Map<Path, Long> kept = new LinkedHashMap<>(); // files that stay, though not served, and their bytes
     private long usedBytes; // of segments, of those that are being created, and of the files above
-    private boolean paused; // creating a segment failed at pausedAt
-    private long pausedAt;
+    private final Pause creating = new Pause();
+    private final Pause deleting = new Pause();
+
+    /** What became of a file that was there. */
+    enum Fate {
+        SERVED,
+        /** Deleted. */
+        GONE,
+        /** Of no use, and still to be deleted. */
+        ORPHAN,
+        /** Of no use to this program, but perhaps to another one: never deleted. */
+        KEPT
+    }
+
+    /** Whether something failed a moment ago, and should not be tried again yet. */
+    private static final class Pause {
+        private boolean begun;
+        private long begunAt;
+
+        void begin(long nowNanos) {
+            begun = true;
+            begunAt = nowNanos;
+        }
+
+        boolean isOver(long nowNanos) {
+            return !begun || nowNanos - begunAt >= PAUSE_NANOS;
+        }
+    }
 
     DiskSpace(long maximumBytes, long segmentBytes) {
         this.maximumBytes = maximumBytes;
@@ -37,8 +64,13 @@ final class DiskSpace {
         return usedBytes;
     }
 
+    /** Whether segments have to go. What cannot be deleted does not count: no other file makes up for it. */
     boolean isExceeded() {
-        return usedBytes > maximumBytes;
+        return usedBytes - sum(orphans) > maximumBytes;
+    }
+
+    private static long sum(Map<Path, Long> files) {
+        return files.values().stream().mapToLong(Long::longValue).sum();
     }
 
     /** How many slots a new segment would have; 0 if there is no room for one. */
@@ -48,9 +80,9 @@ final class DiskSpace {
         return (int) Math.min(Math.min(wanted, fitting), Integer.MAX_VALUE);
     }
 
-    /** Whether there would be room for a slot if nothing else were there. */
+    /** Whether there would be room for a slot if all segments were deleted. */
     boolean couldHold(SlotShape shape) {
-        return bytes(shape, 1) <= maximumBytes;
+        return bytes(shape, 1) + sum(orphans) + sum(kept) <= maximumBytes;
     }
 
     /** Counts a segment that is going to be created. */
@@ -60,8 +92,7 @@ final class DiskSpace {
 
     /** Says that a segment could not be created; the path is that of a part of it that is still there. */
     void creatingFailed(SlotShape shape, int slots, @Nullable Path left, long nowNanos) {
-        paused = true;
-        pausedAt = nowNanos;
+        creating.begin(nowNanos);
         if (left != null) {
             orphans.put(left, bytes(shape, slots));
         } else {
@@ -74,17 +105,27 @@ final class DiskSpace {
     }
 
     boolean isPaused(long nowNanos) {
-        return paused && nowNanos - pausedAt < PAUSE_NANOS;
+        return !creating.isOver(nowNanos);
+    }
+
+    /** Whether deleting has not failed just now: what cannot be deleted makes no room, but is lost all the same. */
+    boolean mayDelete(long nowNanos) {
+        return deleting.isOver(nowNanos);
     }
 
     /** Says that a segment was deleted, or could not be, so that its file is still there. */
-    void deleted(Segment segment, boolean gone) {
+    void deleted(Segment segment, boolean gone, long nowNanos) {
         long bytes = segment.file.head().fileBytes();
         if (gone) {
             usedBytes -= bytes;
         } else {
             orphans.put(segment.file.path(), bytes);
+            deleting.begin(nowNanos);
         }
+    }
+
+    List<Path> keptFiles() {
+        return List.copyOf(kept.keySet());
     }
 
     List<Path> orphans() {
@@ -112,21 +153,27 @@ final class DiskSpace {
         usedBytes += segment.file.head().fileBytes() - (listedBytes == null ? 0 : listedBytes);
     }
 
-    /** Says that a file was looked through; one that is not served was deleted, or is still to be. */
-    void endRecovery(Path path, boolean served, boolean gone) {
-        Long bytes = recovering.remove(path);
-        if (bytes != null && (served || gone)) {
-            usedBytes -= bytes;
-        } else if (bytes != null) {
-            orphans.put(path, bytes);
+    /** Says what has become of a file that is being looked through. */
+    void settle(Path path, Fate fate) {
+        Long bytes = recovering.put(path, 0L);
+        if (bytes == null) {
+            throw new IllegalArgumentException("not being looked through: file=" + path);
         }
+        switch (fate) {
+            case SERVED, GONE -> usedBytes -= bytes; // a segment that is served was counted
+            case ORPHAN -> orphans.put(path, bytes);
+            case KEPT -> kept.put(path, bytes);
+        }
+    }
+
+    /** Says that everything has been done about a file that was there. */
+    void endRecovery(Path path) {
+        recovering.remove(path);
     }
 
     /** Checks that all bytes are somebody's, those of segments among them. */
     void verify(long bytesOfSegments) {
-        long bytes = bytesOfSegments;
-        bytes += orphans.values().stream().mapToLong(Long::longValue).sum();
-        bytes += recovering.values().stream().mapToLong(Long::longValue).sum();
+        long bytes = bytesOfSegments + sum(orphans) + sum(kept) + sum(recovering);
         if (bytes != usedBytes) {
             throw new IllegalStateException(
                     "invariant broken: bytes are those of files: bytes=" + bytes + " usedBytes=" + usedBytes);

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -77,7 +78,8 @@ public final class DiskStore implements BlockStore {
      * @param directory made if it is not there, unless the store only reads
      * @param options how to use it
      * @return a store, to be closed
-     * @throws IOException if the directory cannot be read, or written, or is another store's, saying whose
+     * @throws IOException if the directory cannot be read, or written, or is another store's, saying whose; or if a store
+     *     that only reads has files there, but may not open any
      */
     public static DiskStore open(Path directory, DiskOptions options) throws IOException {
         return open(directory, options, FileAccess.ofSystem());
@@ -85,6 +87,22 @@ public final class DiskStore implements BlockStore {
 
     /** Opens a store on a file system that a test may let fail; closed by the store, or if this throws. */
     static DiskStore open(Path directory, DiskOptions options, FileAccess access) throws IOException {
+        return open(directory, options, access, Recovery.threadForEach());
+    }
+
+    /** Does the same with threads for recovery that a test may let fail. */
+    static DiskStore open(Path directory, DiskOptions options, FileAccess access, Executor threads) throws IOException {
+        DiskStore store = create(directory, options, access);
+        try {
+            store.recover(threads);
+            return store;
+        } catch (Throwable e) {
+            store.closeAfter(e);
+            throw e;
+        }
+    }
+
+    private static DiskStore create(Path directory, DiskOptions options, FileAccess access) throws IOException {
         Objects.requireNonNull(options, "options");
         @Nullable DirectoryLock lock = null;
         try {
@@ -92,9 +110,7 @@ public final class DiskStore implements BlockStore {
                 Files.createDirectories(directory);
                 lock = DirectoryLock.acquire(directory);
             }
-            DiskStore store = new DiskStore(directory, options, access, lock);
-            store.recover();
-            return store;
+            return new DiskStore(directory, options, access, lock);
         } catch (Throwable e) {
             access.close();
             if (lock != null) {
@@ -104,19 +120,34 @@ public final class DiskStore implements BlockStore {
         }
     }
 
-    private void recover() throws IOException {
+    private void recover(Executor threads) throws IOException {
         List<FileAccess.Entry> segments = files.list();
-        long last = segments.stream()
-                .mapToLong(segment -> SegmentNames.id(segment.path()))
-                .max()
-                .orElse(-1);
-        ledger.beginRecovery(segments, last + 1);
-        Recovery recovery = new Recovery(files, ledger, counters, segments, this::leave);
+        ledger.beginRecovery(segments, SegmentNames.firstUnused(segments));
+        Recovery recovery = new Recovery(files, ledger, counters, segments, threads, this::leave);
         for (int i = 0; i < recovery.threads(); i++) {
             ledger.enter(); // so that files stay open
-            recovery.startThread();
+            boolean started = false;
+            try {
+                recovery.startThread();
+                started = true;
+            } finally {
+                if (!started) {
+                    leave();
+                }
+            }
         }
         ledger.awaitRecovery(options.recoveryNanos());
+        if (options.readOnly()) {
+            recovery.checkAccess();
+        }
+    }
+
+    private void closeAfter(Throwable cause) {
+        try {
+            close();
+        } catch (IOException e) {
+            cause.addSuppressed(e);
+        }
     }
 
     @Override
@@ -161,10 +192,10 @@ public final class DiskStore implements BlockStore {
             ledger.touch(slot);
             return header.note();
         } catch (DamagedFileException e) {
-            counters.corrupt.add(ledger.drop(slot) ? 1 : 0);
+            counters.corrupt.add(ledger.dropDamaged(slot) ? 1 : 0);
             return null;
         } catch (IOException e) {
-            ledger.drop(slot); // so that it can be stored again elsewhere
+            ledger.dropDamaged(slot); // so that it can be stored again elsewhere
             throw e;
         } finally {
             if (ledger.unpin(slot)) {
@@ -193,7 +224,7 @@ public final class DiskStore implements BlockStore {
 
     private boolean store(SlotShape shape, BlockKey key, KeyPrint print, BlockNote note, MemorySegment block)
             throws IOException {
-        Storing storing = ledger.begin(print, Expiry.millis(note));
+        Storing storing = ledger.begin(print, BlockHeader.expiryMillis(note));
         if (storing == null) {
             return true;
         }
@@ -242,7 +273,8 @@ public final class DiskStore implements BlockStore {
             checkWritable();
             List<String> failures = wipe(namespace);
             ledger.awaitSegments();
-            files.deleteOrphans().forEach(path -> failures.add(path.toString()));
+            files.deleteOrphans().forEach(path -> failures.add("file=" + path));
+            ledger.keptFiles().forEach(path -> failures.add("file=" + path));
             files.syncDirectory();
             if (!failures.isEmpty()) {
                 throw new IOException("namespace may still be there: namespace=" + namespace + " in " + failures);
@@ -253,11 +285,11 @@ public final class DiskStore implements BlockStore {
     }
 
     private List<String> wipe(String namespace) throws IOException {
-        List<Slot> slots = ledger.beginErase(namespace);
+        Erasure erasure = ledger.beginErase(namespace);
         try {
-            return files.wipe(slots);
+            return files.wipe(erasure);
         } finally {
-            ledger.endErase();
+            ledger.endErase(erasure);
         }
     }
 

@@ -1,6 +1,7 @@
 package io.kvcache.tiers;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -58,13 +59,22 @@ interface FileAccess {
 
     /** Lists the files of a directory, in no order. */
     default List<Entry> list(Path directory) throws IOException {
-        List<Entry> entries = new ArrayList<>();
         try (Stream<Path> paths = Files.list(directory)) {
+            return entries(paths);
+        }
+    }
+
+    /** Those paths that are files. */
+    static List<Entry> entries(Stream<Path> paths) throws IOException {
+        List<Entry> entries = new ArrayList<>();
+        try {
             for (Path path : (Iterable<Path>) paths::iterator) {
                 if (Files.isRegularFile(path)) {
                     addEntry(entries, path);
                 }
             }
+        } catch (UncheckedIOException e) {
+            throw new IOException("directory could not be listed: " + e.getMessage(), e);
         }
         return entries;
     }

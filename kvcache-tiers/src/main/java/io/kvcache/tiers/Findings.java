@@ -32,7 +32,8 @@ final class Findings {
     }
 
     void put(int slot, BlockHeader header) {
-        found[slot] = new Finding(KeyPrint.of(header.key()), header.generation(), Expiry.millis(header.note()));
+        found[slot] =
+                new Finding(KeyPrint.of(header.key()), header.generation(), BlockHeader.expiryMillis(header.note()));
     }
 
     @Nullable

@@ -6,7 +6,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Lets calls that want the same file synced share one sync.
+ * Lets calls that want the same file synced share one sync, and knows whether it is synced.
  *
  * <p>Thread-safe.
  */
@@ -18,6 +18,9 @@ final class GroupSync {
     //   B     |--- waits ----------|==== sync, round 2 ====|
     //   C         |--- waits ------------------------------|
 
+    // The system says once that a sync has failed, and takes what was written before for written from then on: the next
+    // sync is a success. So who has written before a failure has failed, whichever round he comes to.
+
     /** Syncs a file. */
     @FunctionalInterface
     interface Sync {
@@ -27,6 +30,7 @@ final class GroupSync {
     /** Those who share a sync. */
     private static final class Round {
         boolean done;
+        long failures; // of this round and all before
 
         @Nullable
         IOException failure;
@@ -36,13 +40,51 @@ final class GroupSync {
     private final Condition ended = lock.newCondition();
     private Round next = new Round();
     private boolean running;
+    private boolean dirty;
+    private long failures;
+
+    /** Begins with a file; a dirty one may have been written before. */
+    GroupSync(boolean dirty) {
+        this.dirty = dirty;
+    }
+
+    /** How many syncs have failed so far: to be known before something is written that is to be synced. */
+    long failures() {
+        lock.lock();
+        try {
+            return failures;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Says that something was written, or a part of it. */
+    void written() {
+        lock.lock();
+        try {
+            dirty = true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Whether anything was written that is not synced. */
+    boolean isDirty() {
+        lock.lock();
+        try {
+            return dirty;
+        } finally {
+            lock.unlock();
+        }
+    }
 
     /**
      * Returns when what was written before the call is synced.
      *
+     * @param failuresBefore what {@link #failures} was before it was written
      * @throws IOException if it is not, of whoever tried
      */
-    void await(Sync sync) throws IOException {
+    void await(long failuresBefore, Sync sync) throws IOException {
         lock.lock();
         try {
             Round round = next;
@@ -56,6 +98,10 @@ final class GroupSync {
             if (round.failure != null) {
                 throw new IOException("sync failed: " + round.failure.getMessage(), round.failure);
             }
+            if (round.failures != failuresBefore) {
+                throw new IOException(
+                        "a sync failed after the write: failures=" + round.failures + " before=" + failuresBefore);
+            }
         } finally {
             lock.unlock();
         }
@@ -65,6 +111,7 @@ final class GroupSync {
         Round round = next;
         next = new Round();
         running = true;
+        dirty = false; // what is written from now on makes it true again
         lock.unlock();
         @Nullable IOException failure = null;
         try {
@@ -78,6 +125,9 @@ final class GroupSync {
             running = false;
             round.done = true;
             round.failure = failure;
+            failures += failure == null ? 0 : 1;
+            dirty |= failure != null;
+            round.failures = failures;
             ended.signalAll();
         }
     }

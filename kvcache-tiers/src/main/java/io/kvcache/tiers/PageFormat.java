@@ -21,6 +21,10 @@ final class PageFormat {
     //   0        8         12             16
     //   | magic  | version | checksum     | what the page says, zeros up to its end |
     //                        of all from 16 on
+    //
+    // So it stays in every version, and so does what says how long a page is: an earlier program has to tell a page of
+    // a
+    // later one from a damaged one.
     static final int MAGIC = 0;
     static final int VERSION = 8;
     static final int CHECKSUM = 12;
@@ -57,6 +61,13 @@ final class PageFormat {
             throw new DamagedFileException("page is damaged: checksum=" + Integer.toHexString(checksum) + " written="
                     + Integer.toHexString(page.get(INT, CHECKSUM)));
         }
+    }
+
+    /** Whether a page is whole, and of a later version than this program knows. */
+    static boolean isNewer(MemorySegment page, long magic) {
+        return page.get(LONG, MAGIC) == magic
+                && page.get(INT, VERSION) > CURRENT_VERSION
+                && page.get(INT, CHECKSUM) == checksum(page.asSlice(CONTENT));
     }
 
     /** Whether a page says nothing: it holds zeros only. */

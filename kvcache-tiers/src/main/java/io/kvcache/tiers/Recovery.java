@@ -1,11 +1,12 @@
 package io.kvcache.tiers;
 
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Path;
 import java.util.Collection;
-import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -20,7 +21,10 @@ final class Recovery {
     private final SlotLedger ledger;
     private final DiskCounters counters;
     private final Queue<FileAccess.Entry> waiting;
+    private final int count;
     private final AtomicInteger left;
+    private final Queue<AccessDeniedException> denied = new ConcurrentLinkedQueue<>();
+    private final Executor executor;
     private final Runnable whenThreadEnds;
 
     Recovery(
@@ -28,22 +32,39 @@ final class Recovery {
             SlotLedger ledger,
             DiskCounters counters,
             Collection<FileAccess.Entry> segments,
+            Executor executor,
             Runnable whenThreadEnds) {
         this.files = files;
         this.ledger = ledger;
         this.counters = counters;
         this.waiting = new ConcurrentLinkedQueue<>(segments);
-        this.left = new AtomicInteger(segments.size());
+        this.count = segments.size();
+        this.left = new AtomicInteger(count);
+        this.executor = executor;
         this.whenThreadEnds = whenThreadEnds;
+    }
+
+    /** Starts a thread for each task. */
+    static Executor threadForEach() {
+        return task -> Thread.ofPlatform().daemon().name("kvcache-recovery").start(task);
     }
 
     /** How many threads to start. */
     int threads() {
-        return Math.min(waiting.size(), MOST_THREADS);
+        return Math.min(count, MOST_THREADS);
     }
 
+    /** Starts a thread, or throws. */
     void startThread() {
-        Thread.ofPlatform().daemon().name("kvcache-recovery").start(this::run);
+        executor.execute(this::run);
+    }
+
+    /** Throws if there are files, but none that this process may open. */
+    void checkAccess() throws AccessDeniedException {
+        AccessDeniedException first = denied.peek();
+        if (first != null && denied.size() == count) {
+            throw first;
+        }
     }
 
     private void run() {
@@ -57,35 +78,55 @@ final class Recovery {
     }
 
     private void recover(Path path) {
-        boolean served = false;
-        boolean gone = false;
+        DiskSpace.Fate fate = DiskSpace.Fate.ORPHAN;
         try {
-            serve(path);
-            served = true;
+            SegmentFile file = files.open(path);
+            Findings findings = findOrClose(file);
+            fate = DiskSpace.Fate.SERVED; // from here on its blocks may be found, whatever happens
+            ledger.recovered(new Segment(file, true), findings).forEach(this::tryBury);
+        } catch (NewerVersionException e) {
+            counters.corrupt.increment();
+            fate = DiskSpace.Fate.KEPT;
         } catch (DamagedFileException e) {
             counters.corrupt.increment();
-            gone = files.tryDelete(path);
-        } catch (IOException e) {
-            counters.corrupt.increment(); // cannot be read
+            fate = files.tryDelete(path) ? DiskSpace.Fate.GONE : DiskSpace.Fate.ORPHAN;
+        } catch (AccessDeniedException e) {
+            counters.corrupt.increment();
+            denied.add(e);
+        } catch (Throwable e) { // whatever it is, the other files have to be found
+            counters.corrupt.increment();
         } finally {
-            if (left.decrementAndGet() == 0) {
-                files.deleteExcess();
-            }
-            ledger.endRecovery(path, served, gone);
+            end(path, fate);
         }
     }
 
-    private void serve(Path path) throws IOException {
-        SegmentFile file = files.open(path);
-        boolean served = false;
+    private void end(Path path, DiskSpace.Fate fate) {
         try {
-            List<Slot> losers = ledger.recovered(new Segment(file), find(file));
-            served = true;
-            losers.forEach(files::bury);
-        } finally {
-            if (!served) {
-                StoreFiles.tryClose(file);
+            ledger.settle(path, fate);
+            if (left.decrementAndGet() == 0) {
+                files.deleteExcess();
             }
+        } catch (Throwable e) {
+            counters.growthFailures.increment(); // the next segment finds no room, or makes some
+        } finally {
+            ledger.endRecovery(path);
+        }
+    }
+
+    private Findings findOrClose(SegmentFile file) {
+        try {
+            return find(file);
+        } catch (Throwable e) {
+            StoreFiles.tryClose(file);
+            throw e;
+        }
+    }
+
+    private void tryBury(Slot loser) {
+        try {
+            files.bury(loser);
+        } catch (Throwable e) {
+            counters.corrupt.increment(); // the slot was given back all the same
         }
     }
 

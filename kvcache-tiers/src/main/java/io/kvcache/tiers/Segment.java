@@ -7,14 +7,16 @@ package io.kvcache.tiers;
  */
 final class Segment {
     final SegmentFile file;
-    final GroupSync sync = new GroupSync();
+    final GroupSync sync;
     final int[] entries; // [slots] in the table
     int users; // slots that calls have for themselves, and readers
     long lastUsed; // stamp of the latest use of a block
     boolean detached; // is being deleted; its entries mean other slots
 
-    Segment(SegmentFile file) {
+    /** Makes a segment; one that was there before may hold writes of who knows when. */
+    Segment(SegmentFile file, boolean wasThere) {
         this.file = file;
+        this.sync = new GroupSync(wasThere);
         this.entries = new int[file.head().slots()];
     }
 

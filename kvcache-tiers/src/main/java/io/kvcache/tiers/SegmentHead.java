@@ -116,7 +116,11 @@ record SegmentHead(long id, long incarnation, SlotShape shape, int slots, String
     }
 
     /** Reads a head, which is whole if this returns. */
-    static SegmentHead read(MemorySegment head) throws DamagedFileException {
+    static SegmentHead read(MemorySegment head) throws DamagedFileException, NewerVersionException {
+        if (PageFormat.isNewer(head, MAGIC)) {
+            throw new NewerVersionException("page has another version: version=" + head.get(INT, PageFormat.VERSION)
+                    + " wanted=" + PageFormat.CURRENT_VERSION);
+        }
         PageFormat.check(head, MAGIC);
         int modelLength = head.get(INT, MODEL_LENGTH);
         int layoutLength = head.get(INT, LAYOUT_LENGTH);

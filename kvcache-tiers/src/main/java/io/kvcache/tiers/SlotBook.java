@@ -18,7 +18,7 @@ final class SlotBook {
     private static final int NONE = SlotTable.NONE;
 
     final SlotTable table = new SlotTable();
-    private final Map<SlotShape, ShapeSlots> shapes = new HashMap<>();
+    private final Map<SlotShape, SlotRings> shapes = new HashMap<>();
     private final Map<String, NamespaceSlots> namespaces = new HashMap<>();
     private final List<Segment> segments = new ArrayList<>();
     private long sequence; // of generations and stamps
@@ -32,13 +32,18 @@ final class SlotBook {
         return blocks;
     }
 
+    /** Whether there are segments of other shapes. */
+    boolean hasOthers(SlotRings rings) {
+        return rings.segments < segments.size();
+    }
+
     /** A copy. */
     List<Segment> segments() {
         return List.copyOf(segments);
     }
 
-    ShapeSlots slotsOf(SlotShape shape) {
-        return shapes.computeIfAbsent(shape, absent -> new ShapeSlots(absent, table));
+    SlotRings ringsOf(SlotShape shape) {
+        return shapes.computeIfAbsent(shape, absent -> new SlotRings(absent, table));
     }
 
     Slot slot(int entry) {
@@ -76,7 +81,7 @@ final class SlotBook {
     void use(int entry) {
         Segment segment = table.segment(entry);
         table.unlink(entry);
-        table.append(slotsOf(segment.shape()).used, entry);
+        table.append(ringsOf(segment.shape()).used, entry);
         table.stamps[entry] = ++sequence;
         segment.lastUsed = sequence;
     }
@@ -141,20 +146,26 @@ final class SlotBook {
         boolean free = other != NONE && hideAndOwn(other);
         table.states[entry] = SlotTable.LIVE;
         table.chain(entry, key);
-        table.append(slotsOf(segment.shape()).used, entry);
+        table.append(ringsOf(segment.shape()).used, entry);
         blocks++;
         return free ? slot(other) : null;
     }
 
-    /** The least recently used block that nobody reads, made free; or none. */
-    int evict(ShapeSlots slots) {
-        int entry = table.first(slots.used);
+    /** The least recently used block that nobody reads, or none. */
+    int leastRecentlyUsed(SlotRings rings) {
+        int entry = table.first(rings.used);
         while (entry != NONE && table.readers[entry] > 0) {
-            entry = table.after(slots.used, entry);
+            entry = table.after(rings.used, entry);
         }
+        return entry;
+    }
+
+    /** The same block, made free. */
+    int evict(SlotRings rings) {
+        int entry = leastRecentlyUsed(rings);
         if (entry != NONE) {
             hide(entry);
-            table.append(slots.free, entry);
+            table.append(rings.free, entry);
             table.states[entry] = SlotTable.FREE;
         }
         return entry;
@@ -182,6 +193,11 @@ final class SlotBook {
         table.mixed[entry] = false;
     }
 
+    /** Says that a block is not what was written, so that its slot may hold anything. */
+    void damaged(int entry) {
+        table.mixed[entry] = true;
+    }
+
     /** Says that a slot holds zeros. */
     void wiped(int entry) {
         dereference(table.owners[entry]);
@@ -206,27 +222,27 @@ final class SlotBook {
 
     /** Adds a segment that holds zeros. */
     void add(Segment segment) {
-        ShapeSlots slots = addEntries(segment);
+        SlotRings rings = addEntries(segment);
         segment.lastUsed = ++sequence;
         for (int entry : segment.entries) {
             table.clean[entry] = true;
-            table.append(slots.free, entry);
+            table.append(rings.free, entry);
         }
     }
 
-    private ShapeSlots addEntries(Segment segment) {
+    private SlotRings addEntries(Segment segment) {
         for (int slot = 0; slot < segment.entries.length; slot++) {
             segment.entries[slot] = table.add(segment, slot);
         }
-        ShapeSlots slots = slotsOf(segment.shape());
-        slots.segments++;
+        SlotRings rings = ringsOf(segment.shape());
+        rings.segments++;
         segments.add(segment);
-        return slots;
+        return rings;
     }
 
     /** Adds a segment that was there before. Returns slots to be buried: of two blocks with one key, the older one. */
     List<Slot> add(Segment segment, Findings findings) {
-        ShapeSlots slots = addEntries(segment);
+        SlotRings rings = addEntries(segment);
         List<Slot> losers = new ArrayList<>();
         for (int slot = 0; slot < segment.entries.length; slot++) {
             int entry = segment.entries[slot];
@@ -239,7 +255,7 @@ final class SlotBook {
             } else {
                 table.mixed[entry] = true; // whose block was there is not known
                 table.clean[entry] = findings.isBlank(slot);
-                table.append(slots.free, entry);
+                table.append(rings.free, entry);
             }
         }
         return losers;
@@ -257,15 +273,15 @@ final class SlotBook {
         shapes.values().forEach(this::sort);
     }
 
-    private void sort(ShapeSlots slots) {
+    private void sort(SlotRings rings) {
         List<Integer> entries = new ArrayList<>();
-        for (int entry = table.first(slots.used); entry != NONE; entry = table.after(slots.used, entry)) {
+        for (int entry = table.first(rings.used); entry != NONE; entry = table.after(rings.used, entry)) {
             entries.add(entry);
         }
         entries.sort(Comparator.comparingLong(entry -> table.stamps[entry]));
         for (int entry : entries) {
             table.unlink(entry);
-            table.append(slots.used, entry);
+            table.append(rings.used, entry);
         }
     }
 
@@ -292,7 +308,7 @@ final class SlotBook {
         }
         segment.detached = true;
         segments.remove(segment);
-        slotsOf(segment.shape()).segments--;
+        ringsOf(segment.shape()).segments--;
         return (int) (before - blocks);
     }
 
@@ -313,7 +329,7 @@ final class SlotBook {
             }
         }
         long inRings = 0;
-        for (ShapeSlots shape : shapes.values()) {
+        for (SlotRings shape : shapes.values()) {
             inRings += table.size(shape.used) + table.size(shape.free) + table.size(shape.failed);
         }
         check("a slot is in one ring", inRings == slots, "inRings=" + inRings + " slots=" + slots);

@@ -22,6 +22,9 @@ final class SlotLedger {
     // late in recovery are older than those stored or used before that: 2^40 steps a run, 2^23 runs.
     private static final int RUN_SHIFT = 40;
 
+    /** The last run, which only a damaged file makes it to. */
+    static final long MOST_RUNS = Long.MAX_VALUE >> RUN_SHIFT;
+
     private final DiskCounters counters;
 
     private final ReentrantLock lock = new ReentrantLock(); // guards what follows
@@ -165,14 +168,29 @@ final class SlotLedger {
     boolean drop(Slot slot) {
         lock.lock();
         try {
-            boolean live = table.states[slot.entry()] == SlotTable.LIVE;
-            if (live) {
-                book.hide(slot.entry());
-            }
-            return live;
+            return hide(slot.entry());
         } finally {
             lock.unlock();
         }
+    }
+
+    /** Does the same to a block that is damaged or cannot be read. */
+    boolean dropDamaged(Slot slot) {
+        lock.lock();
+        try {
+            book.damaged(slot.entry());
+            return hide(slot.entry());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private boolean hide(int entry) {
+        boolean live = table.states[entry] == SlotTable.LIVE;
+        if (live) {
+            book.hide(entry);
+        }
+        return live;
     }
 
     /** Notes that a block that the caller reads was used. */
@@ -232,9 +250,9 @@ final class SlotLedger {
     Step next(SlotShape shape, Storing storing, long nowNanos) {
         lock.lock();
         try {
-            ShapeSlots slots = book.slotsOf(shape);
+            SlotRings rings = book.ringsOf(shape);
             while (true) {
-                Step step = storing.isOvertaken() ? new Step.Decline() : stepOrWait(slots, storing, nowNanos);
+                Step step = storing.isOvertaken() ? new Step.Decline() : stepOrWait(rings, storing, nowNanos);
                 if (step != null) {
                     return step;
                 }
@@ -245,35 +263,58 @@ final class SlotLedger {
         }
     }
 
-    private @Nullable Step stepOrWait(ShapeSlots slots, Storing storing, long nowNanos) {
+    private @Nullable Step stepOrWait(SlotRings rings, Storing storing, long nowNanos) {
         boolean mayGrow = !space.isPaused(nowNanos);
-        int entry = freeSlot(slots, nowNanos);
-        if (entry == NONE && mayGrow && space.room(slots.shape) > 0) {
-            return growing ? null : grow(slots.shape);
+        int entry = freeSlot(rings, nowNanos);
+        if (entry == NONE && mayGrow && space.room(rings.shape) > 0) {
+            return growing ? null : grow(rings.shape);
         }
         if (entry == NONE) {
-            entry = book.evict(slots);
+            Segment older = mayGrow ? olderThanAny(rings, nowNanos) : null;
+            if (older != null) {
+                detach(older);
+                return new Step.Delete(older);
+            }
+            entry = book.evict(rings);
             counters.evicted.add(entry == NONE ? 0 : 1);
         }
         if (entry == NONE) {
-            entry = table.first(slots.failed);
+            entry = table.first(rings.failed);
         }
         if (entry != NONE) {
             return new Step.Use(book.give(entry, storing));
         }
-        if (slots.segments > 0 || !space.couldHold(slots.shape)) {
+        if (rings.segments > 0 || !space.couldHold(rings.shape)) {
             return new Step.Decline();
         }
-        if (!mayGrow) {
+        if (!mayGrow || !space.mayDelete(nowNanos)) {
             return new Step.Fail();
         }
-        return growing ? null : deleteOther(slots.shape);
+        return growing ? null : deleteOther(rings.shape);
     }
 
-    private int freeSlot(ShapeSlots slots, long nowNanos) {
-        int entry = table.first(slots.free);
-        boolean rested = nowNanos - slots.lastFailure >= DiskSpace.PAUSE_NANOS;
-        return entry == NONE && rested ? table.first(slots.failed) : entry;
+    /** A segment of another shape that was used before any block of this shape, so that it goes before them; or null. */
+    private @Nullable Segment olderThanAny(SlotRings rings, long nowNanos) {
+        int oldest = book.leastRecentlyUsed(rings);
+        if (oldest == NONE
+                || growing
+                || !book.hasOthers(rings)
+                || !space.mayDelete(nowNanos)
+                || !space.couldHold(rings.shape)) {
+            return null;
+        }
+        Segment other = leastRecentlyUsedOther(rings.shape);
+        return other != null && other.lastUsed < table.stamps[oldest] ? other : null;
+    }
+
+    private @Nullable Segment leastRecentlyUsedOther(SlotShape shape) {
+        return book.leastRecentlyUsed(segment -> !segment.shape().equals(shape));
+    }
+
+    private int freeSlot(SlotRings rings, long nowNanos) {
+        int entry = table.first(rings.free);
+        boolean rested = nowNanos - rings.lastFailure >= DiskSpace.PAUSE_NANOS;
+        return entry == NONE && rested ? table.first(rings.failed) : entry;
     }
 
     private Step grow(SlotShape shape) {
@@ -308,7 +349,7 @@ final class SlotLedger {
             space.creatingFailed(shape, slots, left, nowNanos);
             counters.growthFailures.increment();
             changed.signalAll();
-            return book.slotsOf(shape).segments > 0;
+            return book.ringsOf(shape).segments > 0;
         } finally {
             lock.unlock();
         }
@@ -344,7 +385,7 @@ final class SlotLedger {
             if (wiped) {
                 book.wiped(slot.entry());
             }
-            book.release(slot.entry(), book.slotsOf(slot.segment().shape()).free, true);
+            book.release(slot.entry(), book.ringsOf(slot.segment().shape()).free, true);
             changed.signalAll();
         } finally {
             lock.unlock();
@@ -355,9 +396,9 @@ final class SlotLedger {
     void releaseFailed(Slot slot, boolean headerCleared, long nowNanos) {
         lock.lock();
         try {
-            ShapeSlots slots = book.slotsOf(slot.segment().shape());
-            slots.lastFailure = nowNanos;
-            book.release(slot.entry(), slots.failed, headerCleared);
+            SlotRings rings = book.ringsOf(slot.segment().shape());
+            rings.lastFailure = nowNanos;
+            book.release(slot.entry(), rings.failed, headerCleared);
             changed.signalAll();
         } finally {
             lock.unlock();
@@ -367,7 +408,7 @@ final class SlotLedger {
     // To delete
 
     private Step deleteOther(SlotShape wanted) {
-        Segment victim = book.leastRecentlyUsed(segment -> !segment.shape().equals(wanted));
+        Segment victim = leastRecentlyUsedOther(wanted);
         if (victim == null) {
             return new Step.Decline();
         }
@@ -382,11 +423,12 @@ final class SlotLedger {
 
     /** The least recently used segment, for the caller to delete, if there is more than there may be. */
     @Nullable
-    Segment excess() {
+    Segment excess(long nowNanos) {
         lock.lock();
         try {
             awaitNotGrowing();
-            Segment victim = space.isExceeded() ? book.leastRecentlyUsed(segment -> true) : null;
+            Segment victim =
+                    space.isExceeded() && space.mayDelete(nowNanos) ? book.leastRecentlyUsed(segment -> true) : null;
             if (victim != null) {
                 detach(victim);
             }
@@ -397,12 +439,22 @@ final class SlotLedger {
     }
 
     /** Says that a segment was deleted, or could not be, so that its file is still there. */
-    void deleted(Segment segment, boolean gone) {
+    void deleted(Segment segment, boolean gone, long nowNanos) {
         lock.lock();
         try {
-            space.deleted(segment, gone);
+            space.deleted(segment, gone, nowNanos);
             growing = false;
             changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Files that nobody may touch, whatever is in them. */
+    List<Path> keptFiles() {
+        lock.lock();
+        try {
+            return space.keptFiles();
         } finally {
             lock.unlock();
         }
@@ -470,7 +522,7 @@ final class SlotLedger {
      * Takes all slots that may hold bytes of a namespace, once nobody reads or writes them; what is being stored of
      * it will not be. To be wiped by the caller, who says when by {@link #endErase}.
      */
-    List<Slot> beginErase(String name) throws IOException {
+    Erasure beginErase(String name) throws IOException {
         lock.lock();
         try {
             awaitRecovery();
@@ -489,7 +541,11 @@ final class SlotLedger {
                     takeToWipe(segment, slot, namespace, taken);
                 }
             }
-            return taken.stream().mapToObj(book::slot).toList();
+            List<Segment> unsynced = book.segments().stream()
+                    .filter(segment -> segment.sync.isDirty())
+                    .toList();
+            unsynced.forEach(segment -> segment.users++);
+            return new Erasure(taken.stream().mapToObj(book::slot).toList(), unsynced);
         } finally {
             lock.unlock();
         }
@@ -526,9 +582,10 @@ final class SlotLedger {
         return table.states[entry] == SlotTable.OWNED || table.states[entry] == SlotTable.DYING;
     }
 
-    void endErase() {
+    void endErase(Erasure erasure) {
         lock.lock();
         try {
+            erasure.unsynced().forEach(segment -> segment.users--);
             erasing = false;
             changed.signalAll();
         } finally {
@@ -562,11 +619,21 @@ final class SlotLedger {
         }
     }
 
-    /** Says that a file was looked through; one that is not served was deleted, or could not be. */
-    void endRecovery(Path path, boolean served, boolean gone) {
+    /** Says that a file was looked through, and what has become of it. */
+    void settle(Path path, DiskSpace.Fate fate) {
         lock.lock();
         try {
-            space.endRecovery(path, served, gone);
+            space.settle(path, fate);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Says that everything has been done about a file that was there. */
+    void endRecovery(Path path) {
+        lock.lock();
+        try {
+            space.endRecovery(path);
             if (space.recoveringFiles() == 0) {
                 book.sort();
             }

@@ -6,15 +6,13 @@ import io.kvcache.BlockStore;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.concurrent.locks.Lock;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.concurrent.locks.ReentrantLock;
 import org.agrona.concurrent.EpochClock;
 import org.jspecify.annotations.Nullable;
 
@@ -22,7 +20,8 @@ import org.jspecify.annotations.Nullable;
  * The blocks of a file that a {@link SnapshotWriter} has written. Takes no others; what is erased or removed is
  * overwritten in the file, which has to be writable for that. A damaged block is a miss.
  *
- * <p>Thread-safe. Calls that read share the file; one that erases, removes or closes has it for itself.
+ * <p>Thread-safe. No call but one that erases or removes waits for another one's I/O; the last call of a closed reader
+ * lets go of the file.
  */
 final class SnapshotReader implements BlockStore {
     /** Where a block is. */
@@ -32,16 +31,16 @@ final class SnapshotReader implements BlockStore {
     private final SegmentFile file;
     private final EpochClock epochClock;
     private final Scratch scratch = new Scratch();
-    private final Lock sharing;
-    private final Lock alone;
-    private final Map<BlockKey, Place> places = new HashMap<>(); // guarded by the locks, as is what follows
-    private final Set<Integer> unknown = new HashSet<>(); // slots that hold bytes of who knows which namespace
+
+    // A block that is overwritten while it is read is a miss: its header goes first, and is read last.
+    private final ReentrantLock wiping = new ReentrantLock(); // held by calls that overwrite, before the other one
+    private final ReentrantLock lock = new ReentrantLock(); // guards what follows; never held during I/O
+    private final Map<BlockKey, Place> places = new HashMap<>();
+    private final Set<Integer> toWipe = new HashSet<>(); // slots that hold bytes of who knows which namespace
+    private int calls;
     private boolean closed;
 
     private SnapshotReader(FileAccess files, SegmentFile file, EpochClock epochClock) {
-        ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
-        this.sharing = lock.readLock();
-        this.alone = lock.writeLock();
         this.files = files;
         this.file = file;
         this.epochClock = epochClock;
@@ -100,7 +99,7 @@ final class SnapshotReader implements BlockStore {
         private SegmentFile openFile(MemorySegment piece) throws IOException {
             try {
                 return SegmentFile.open(files, path, FileAccess.Opening.READ, piece);
-            } catch (DamagedFileException e) {
+            } catch (DamagedFileException | NewerVersionException e) {
                 throw new IOException("no snapshot that can be read: file=" + path + ": " + e.getMessage(), e);
             }
         }
@@ -119,9 +118,11 @@ final class SnapshotReader implements BlockStore {
                 BlockHeader header = file.readHeader(slot, piece);
                 if (header != null) {
                     find(slot, header);
+                } else {
+                    toWipe.add(slot); // an erase may have ended between header and block
                 }
             } catch (IOException e) {
-                unknown.add(slot);
+                toWipe.add(slot);
             }
         }
     }
@@ -131,42 +132,73 @@ final class SnapshotReader implements BlockStore {
         Place other = places.put(header.key(), place);
         if (other != null) {
             boolean later = other.generation() > place.generation();
-            unknown.add(later ? slot : other.slot());
+            toWipe.add(later ? slot : other.slot());
             places.put(header.key(), later ? other : place);
+        }
+    }
+
+    /** Begins a call, to be ended by {@link #leave}. The file stays open until then. */
+    private void enter() throws IOException {
+        lock.lock();
+        try {
+            if (closed) {
+                throw new IOException("snapshot is closed: file=" + file);
+            }
+            calls++;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void leave() {
+        if (endCall()) {
+            StoreFiles.tryClose(file);
+            files.close();
+        }
+    }
+
+    /** Ends a call, and returns whether the caller has to let go of the file. */
+    private boolean endCall() {
+        lock.lock();
+        try {
+            calls--;
+            return closed && calls == 0;
+        } finally {
+            lock.unlock();
         }
     }
 
     /** How many blocks there are. */
     int size() {
-        sharing.lock();
+        lock.lock();
         try {
             return places.size();
         } finally {
-            sharing.unlock();
+            lock.unlock();
         }
     }
 
     @Override
     public int held(List<BlockKey> path) throws IOException {
-        sharing.lock();
+        enter();
+        lock.lock();
         try {
-            checkOpen();
             int count = 0;
             while (count < path.size() && places.containsKey(path.get(count))) {
                 count++;
             }
             return count;
         } finally {
-            sharing.unlock();
+            lock.unlock();
+            leave();
         }
     }
 
     @Override
     public @Nullable BlockNote load(BlockKey key, MemorySegment target) throws IOException {
-        sharing.lock();
+        enter();
         try {
-            checkOpen();
-            Place place = places.get(key);
+            Place place = find(key);
             if (place == null || target.byteSize() != file.head().shape().payloadBytes()) {
                 return null;
             }
@@ -176,7 +208,16 @@ final class SnapshotReader implements BlockStore {
         } catch (DamagedFileException e) {
             return null;
         } finally {
-            sharing.unlock();
+            leave();
+        }
+    }
+
+    private @Nullable Place find(BlockKey key) {
+        lock.lock();
+        try {
+            return places.get(key);
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -192,45 +233,62 @@ final class SnapshotReader implements BlockStore {
     /** Takes nothing. */
     @Override
     public boolean store(BlockKey key, BlockNote note, MemorySegment block) throws IOException {
-        sharing.lock();
-        try {
-            checkOpen();
-            return false;
-        } finally {
-            sharing.unlock();
-        }
+        enter();
+        leave();
+        return false;
     }
 
     @Override
     public void remove(BlockKey key) throws IOException {
-        alone.lock();
+        enter();
+        wiping.lock();
         try {
-            checkOpen();
-            Place place = places.remove(key);
-            if (place != null) {
-                unknown.add(place.slot());
-                wipe(List.of(place.slot()));
-            }
+            wipe(take(key));
         } finally {
-            alone.unlock();
+            wiping.unlock();
+            leave();
+        }
+    }
+
+    private List<Integer> take(BlockKey key) {
+        lock.lock();
+        try {
+            Place place = places.remove(key);
+            if (place == null) {
+                return List.of();
+            }
+            toWipe.add(place.slot());
+            return List.of(place.slot());
+        } finally {
+            lock.unlock();
         }
     }
 
     @Override
     public void erase(String namespace) throws IOException {
         Objects.requireNonNull(namespace, "namespace");
-        alone.lock();
+        enter();
+        wiping.lock();
         try {
-            checkOpen();
+            wipe(takeAll(namespace));
+        } finally {
+            wiping.unlock();
+            leave();
+        }
+    }
+
+    private List<Integer> takeAll(String namespace) {
+        lock.lock();
+        try {
             places.forEach((key, place) -> {
                 if (key.namespace().equals(namespace)) {
-                    unknown.add(place.slot());
+                    toWipe.add(place.slot());
                 }
             });
             places.keySet().removeIf(key -> key.namespace().equals(namespace));
-            wipe(new ArrayList<>(unknown));
+            return List.copyOf(toWipe);
         } finally {
-            alone.unlock();
+            lock.unlock();
         }
     }
 
@@ -245,8 +303,10 @@ final class SnapshotReader implements BlockStore {
                 wipe(slots, piece);
                 return true;
             });
+            wiped(slots);
         } catch (IOException e) {
-            throw new IOException("blocks may still be there: file=" + file + " slots=" + unknown, e);
+            throw new IOException(
+                    "blocks may still be there: file=" + file + " slots=" + slots + ": " + e.getMessage(), e);
         } finally {
             scratch.give(piece);
         }
@@ -255,36 +315,52 @@ final class SnapshotReader implements BlockStore {
     private void wipe(List<Integer> slots, MemorySegment piece) throws IOException {
         SegmentFile writable = SegmentFile.open(files, file.path(), FileAccess.Opening.WRITE, piece);
         try {
+            checkSame(writable.head());
             for (int slot : slots) {
                 writable.clear(slot);
             }
             writable.sync();
-            slots.forEach(unknown::remove);
         } finally {
             writable.close();
         }
     }
 
-    private void checkOpen() throws IOException {
-        if (closed) {
-            throw new IOException("snapshot is closed: file=" + file);
+    private void checkSame(SegmentHead found) throws IOException {
+        if (!found.equals(file.head())) {
+            throw new IOException("snapshot was replaced by another: file=" + file + " incarnation="
+                    + Long.toHexString(found.incarnation()) + " wanted="
+                    + Long.toHexString(file.head().incarnation()));
+        }
+    }
+
+    private void wiped(List<Integer> slots) {
+        lock.lock();
+        try {
+            slots.forEach(toWipe::remove);
+        } finally {
+            lock.unlock();
         }
     }
 
     @Override
     public void close() throws IOException {
-        alone.lock();
-        try {
-            if (!closed) {
-                closed = true;
-                try {
-                    file.close();
-                } finally {
-                    files.close();
-                }
+        if (closeAndIsLast()) {
+            try {
+                file.close();
+            } finally {
+                files.close();
             }
+        }
+    }
+
+    private boolean closeAndIsLast() {
+        lock.lock();
+        try {
+            boolean first = !closed;
+            closed = true;
+            return first && calls == 0;
         } finally {
-            alone.unlock();
+            lock.unlock();
         }
     }
 

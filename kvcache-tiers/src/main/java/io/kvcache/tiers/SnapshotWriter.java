@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Writes blocks into one file, which is there as a whole or not at all: under another name until {@link #finish}.
- * Closing it before that, or after a failure, leaves nothing behind. Finds nothing.
+ * Closing it before that, or after a failure, leaves nothing behind; a process that dies leaves a file. Finds nothing.
  *
  * <p>Thread-safe, but for {@link #finish} and {@link #close}: they come after every other call has returned.
  */
@@ -61,9 +61,9 @@ final class SnapshotWriter implements BlockStore {
 
     /** Begins a snapshot on a file system that a test may let fail; closed by the writer, or if this throws. */
     static SnapshotWriter create(Path path, SegmentHead head, FileAccess files) throws IOException {
-        Path temporary = path.resolveSibling(path.getFileName() + ".tmp");
+        // The name is nobody else's: two may write the same snapshot at once, and the last one to finish wins.
+        Path temporary = path.resolveSibling(String.format("%s.%016x.tmp", path.getFileName(), head.incarnation()));
         try {
-            files.delete(temporary); // of a process that died
             SegmentFile file = SegmentFile.createEmpty(files, temporary, head);
             return new SnapshotWriter(files, path, temporary, file, new Scratch());
         } catch (Throwable e) {

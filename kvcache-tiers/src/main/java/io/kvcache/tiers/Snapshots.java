@@ -24,14 +24,16 @@ public final class Snapshots {
 
     /**
      * Writes every block that can be found in some namespaces now. Sequences go on meanwhile; what they publish from now on may be
-     * missing. The file is there as a whole or not at all, even after a loss of power: it is written under another name, with the
-     * suffix {@code .tmp}, and takes its own when it is complete.
+     * missing. The file is there as a whole or not at all, even after a loss of power: it is written under another name, of
+     * its own and with the suffix {@code .tmp}, and takes the place of an older one when it is complete. Of calls at once for
+     * one file, the last one to be complete stays. A process that dies meanwhile leaves a {@code .tmp} file, which nobody needs.
      *
      * @param cache built with a model
      * @param namespaces of the cache
      * @param file replaced if it is there
      * @return blocks written
-     * @throws IOException if the file cannot be written; one that was there is as it was
+     * @throws IOException if the file cannot be written; one that was there is as it was, unless the last step failed, to
+     *     sync the directory: then the new one is there, but after a loss of power the old one may be back
      * @throws IllegalStateException if the cache was built without a model, or is closed
      */
     public static int write(KvCache cache, Collection<Namespace> namespaces, Path file) throws IOException {

@@ -18,6 +18,6 @@ sealed interface Step {
     /** Nothing: the store is full of what is in use, or the namespace was erased. */
     record Decline() implements Step {}
 
-    /** Say that the disk was full a moment ago. */
+    /** Say that the disk was full a moment ago, or a file could not be deleted. */
     record Fail() implements Step {}
 }

@@ -8,7 +8,9 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.agrona.concurrent.NanoClock;
 import org.jspecify.annotations.Nullable;
@@ -89,14 +91,20 @@ final class StoreFiles {
 
     /** Writes a block into a slot that the caller owns; gives it back if that fails. */
     void write(Slot slot, BlockKey key, BlockNote note, MemorySegment block) throws IOException {
+        GroupSync fileSync = slot.segment().sync;
+        long failures = fileSync.failures();
         boolean written = false;
         try {
-            files.call(() -> {
-                writeUnsynced(slot, key, note, block);
-                return true;
-            });
+            try {
+                files.call(() -> {
+                    writeUnsynced(slot, key, note, block);
+                    return true;
+                });
+            } finally {
+                fileSync.written();
+            }
             if (sync) {
-                sync(slot.segment());
+                sync(slot.segment(), failures);
             }
             written = true;
         } finally {
@@ -120,11 +128,13 @@ final class StoreFiles {
         }
     }
 
-    private void sync(Segment segment) throws IOException {
-        segment.sync.await(() -> files.call(() -> {
-            segment.file.sync();
-            return true;
-        }));
+    private void sync(Segment segment, long failuresBefore) throws IOException {
+        segment.sync.await(
+                failuresBefore,
+                () -> files.call(() -> {
+                    segment.file.sync();
+                    return true;
+                }));
     }
 
     /** Gets a slot to own, or null if there is none to be had. */
@@ -155,7 +165,7 @@ final class StoreFiles {
         try {
             SegmentHead head = SegmentHead.ofStore(id, random.nextLong(), shape, slots);
             file = files.call(() -> create(path, head));
-            ledger.attach(new Segment(file));
+            ledger.attach(new Segment(file, false));
         } catch (Throwable e) {
             if (file != null) {
                 tryClose(file);
@@ -196,15 +206,15 @@ final class StoreFiles {
 
     private void delete(Segment segment) {
         tryClose(segment.file);
-        ledger.deleted(segment, tryDelete(segment.file.path()));
+        ledger.deleted(segment, tryDelete(segment.file.path()), nanoClock.nanoTime());
     }
 
     /** Deletes segments while there is more than there may be: the bound may have been another when they were made. */
     void deleteExcess() {
-        Segment segment = readOnly ? null : ledger.excess();
+        Segment segment = readOnly ? null : ledger.excess(nanoClock.nanoTime());
         while (segment != null) {
             delete(segment);
-            segment = ledger.excess();
+            segment = ledger.excess(nanoClock.nanoTime());
         }
     }
 
@@ -254,9 +264,10 @@ final class StoreFiles {
 
     /** Does the same so that it lasts as long as what was stored would have. */
     boolean buryForGood(Slot slot) {
+        long failures = slot.segment().sync.failures();
         boolean buried = false;
         try {
-            buried = tryClearHeader(slot) && (!sync || trySync(slot.segment()));
+            buried = tryClearHeader(slot) && (!sync || trySync(slot.segment(), failures));
         } finally {
             giveBack(slot, buried, false);
         }
@@ -271,6 +282,8 @@ final class StoreFiles {
             });
         } catch (IOException e) {
             return false;
+        } finally {
+            slot.segment().sync.written();
         }
     }
 
@@ -282,30 +295,34 @@ final class StoreFiles {
         }
     }
 
-    /** Overwrites slots, syncs them and gives them back; returns where that failed. */
-    List<String> wipe(List<Slot> slots) {
+    /** Overwrites slots, syncs them and what was not synced before, and gives them back; returns where that failed. */
+    List<String> wipe(Erasure erasure) {
+        Map<Segment, Long> syncFailures = new LinkedHashMap<>();
+        erasure.unsynced().forEach(segment -> syncFailures.put(segment, segment.sync.failures()));
+        erasure.slots().forEach(slot -> syncFailures.computeIfAbsent(slot.segment(), each -> each.sync.failures()));
         Set<Slot> wiped = new HashSet<>();
+        List<String> left = new ArrayList<>();
         try {
-            for (Slot slot : slots) {
+            for (Slot slot : erasure.slots()) {
                 if (tryWipe(slot)) {
                     wiped.add(slot);
                 }
             }
-            wiped.stream().map(Slot::segment).distinct().toList().forEach(segment -> {
-                if (!trySync(segment)) {
+            syncFailures.forEach((segment, failures) -> {
+                if (!trySync(segment, failures)) {
+                    left.add("file=" + segment);
                     wiped.removeIf(slot -> slot.segment() == segment);
                 }
             });
         } finally {
-            slots.forEach(slot -> giveBack(slot, wiped.contains(slot), true));
+            erasure.slots().forEach(slot -> giveBack(slot, wiped.contains(slot), true));
         }
-        List<String> failures = new ArrayList<>();
-        for (Slot slot : slots) {
+        for (Slot slot : erasure.slots()) {
             if (!wiped.contains(slot)) {
-                failures.add("file=" + slot.segment() + " slot=" + slot.number());
+                left.add("file=" + slot.segment() + " slot=" + slot.number());
             }
         }
-        return failures;
+        return left;
     }
 
     private boolean tryWipe(Slot slot) {
@@ -316,12 +333,14 @@ final class StoreFiles {
             });
         } catch (IOException e) {
             return false;
+        } finally {
+            slot.segment().sync.written();
         }
     }
 
-    private boolean trySync(Segment segment) {
+    private boolean trySync(Segment segment, long failuresBefore) {
         try {
-            sync(segment);
+            sync(segment, failuresBefore);
             return true;
         } catch (IOException e) {
             return false;

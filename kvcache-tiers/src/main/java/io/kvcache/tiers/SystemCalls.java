@@ -13,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Path;
 
 /**
@@ -32,7 +33,9 @@ final class SystemCalls {
     private static final int OWNER_READS_AND_WRITES = 0600;
 
     private static final int EINTR = 4;
+    private static final int EPERM = 1;
     private static final int EIO = 5;
+    private static final int EACCES = 13;
     private static final int ENOSPC = 28;
 
     private static final StructLayout STATE = Linker.Option.captureStateLayout();
@@ -119,11 +122,15 @@ final class SystemCalls {
 
     private static IOException failure(String name, Path path, int error) {
         String meaning = switch (error) {
+            case EPERM, EACCES -> " (permission denied)";
             case EIO -> " (input/output error)";
             case ENOSPC -> " (no space left on device)";
             default -> "";
         };
-        return new IOException("system call failed: call=" + name + " errno=" + error + meaning + " file=" + path);
+        String message = "system call failed: call=" + name + " errno=" + error + meaning;
+        return error == EPERM || error == EACCES
+                ? new AccessDeniedException(path.toString(), null, message)
+                : new IOException(message + " file=" + path);
     }
 
     private static IOException rethrown(Throwable thrown) {

@@ -7,14 +7,18 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Keys and blocks for tests: the bytes of a block follow from its key and its size. */
 final class Blocks {
     static final int TOKENS = 16;
+    private static final int PAGE_BYTES = 4096;
 
     private Blocks() {}
 
@@ -47,6 +51,22 @@ final class Blocks {
             block.set(ValueLayout.JAVA_LONG_UNALIGNED, at, random.nextLong());
         }
         return block;
+    }
+
+    /** Whether the second half of a block is in any file of a directory, at a page: a part would be too much. */
+    static boolean isInFiles(Path directory, BlockKey key) throws IOException {
+        byte[] block = block(key, PAGE_BYTES).toArray(ValueLayout.JAVA_BYTE);
+        try (Stream<Path> paths = Files.list(directory)) {
+            for (Path path : paths.filter(Files::isRegularFile).toList()) {
+                byte[] bytes = Files.readAllBytes(path);
+                for (int at = 0; at + PAGE_BYTES <= bytes.length; at += PAGE_BYTES) {
+                    if (Arrays.equals(bytes, at + PAGE_BYTES / 2, at + PAGE_BYTES, block, PAGE_BYTES / 2, PAGE_BYTES)) {
+                        return true;
+                    }
+                }
+            }
+        }
+        return false;
     }
 
     static boolean store(DiskStore store, BlockKey key, long bytes) throws IOException {

@@ -374,19 +374,7 @@ class ConcurrentCallsTest {
     }
 
     private boolean contains(BlockKey key) throws IOException {
-        byte[] block = Blocks.block(key, BLOCK_BYTES).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
-        try (var paths = Files.list(directory)) {
-            for (Path path : paths.filter(SegmentNames::isOurs).toList()) {
-                byte[] bytes = Files.readAllBytes(path);
-                for (int at = 0; at + 4096 <= bytes.length; at += 4096) {
-                    // A part would be too much.
-                    if (java.util.Arrays.equals(bytes, at + 2048, at + 4096, block, 2048, 4096)) {
-                        return true;
-                    }
-                }
-            }
-        }
-        return false;
+        return Blocks.isInFiles(directory, key);
     }
 
     @Test

@@ -2,6 +2,7 @@ package io.kvcache.tiers;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -182,6 +183,54 @@ class DamagedFilesTest {
         try (DiskStore store = DiskStore.open(directory, options())) {
             assertEquals(1, store.stats().corrupt());
             assertFalse(Blocks.load(store, Blocks.key("new", 1), BLOCK_BYTES));
+        }
+    }
+
+    @Test
+    void shouldEraseWhatIsUnderADamagedBlock() throws IOException {
+        DiskOptions one = DiskOptions.of(4096 + SLOT_BYTES);
+        try (DiskStore store = DiskStore.open(directory, one)) {
+            Blocks.store(store, Blocks.key("a", 1), BLOCK_BYTES);
+            byte[] before = Files.readAllBytes(file());
+            Blocks.store(store, Blocks.key("b", 1), BLOCK_BYTES);
+            byte[] after = Files.readAllBytes(file());
+            System.arraycopy(before, 4096, after, 4096, HEADER); // as if the second write had been lost
+            write(after, after.length);
+            assertFalse(Blocks.load(store, Blocks.key("b", 1), BLOCK_BYTES));
+            store.erase("a");
+            byte[] erased = Files.readAllBytes(file());
+            assertEquals(-1, Arrays.mismatch(new byte[HEADER], Arrays.copyOfRange(erased, 4096, 4096 + HEADER)));
+            store.verify();
+        }
+    }
+
+    @Test
+    void shouldLeaveFilesOfALaterVersionAlone() throws IOException {
+        try (DiskStore store = DiskStore.open(directory, options())) {
+            store("new", store);
+        }
+        byte[] known = Files.readAllBytes(file());
+        byte[] later = known.clone();
+        later[8]++;
+        write(later, later.length);
+        try (DiskStore store = DiskStore.open(directory, options())) {
+            assertEquals(1, store.stats().corrupt());
+            assertEquals(FILE_BYTES, store.stats().usedBytes());
+            assertFalse(Blocks.load(store, Blocks.key("new", 1), BLOCK_BYTES));
+            assertFalse(Blocks.store(store, Blocks.key("new", 1), BLOCK_BYTES), "there is no room");
+            String message =
+                    assertThrows(IOException.class, () -> store.erase("new")).getMessage();
+            assertEquals("namespace may still be there: namespace=new in [file=" + file() + "]", message);
+            store.verify();
+        }
+        try (DiskStore store = DiskStore.open(directory, DiskOptions.of(2L * FILE_BYTES))) {
+            store("next", store);
+        }
+        assertEquals(-1, Arrays.mismatch(later, Files.readAllBytes(file())));
+        write(known, known.length);
+        try (DiskStore store = DiskStore.open(directory, DiskOptions.of(2L * FILE_BYTES))) {
+            assertTrue(Blocks.load(store, Blocks.key("new", 1), BLOCK_BYTES));
+            assertTrue(Blocks.load(store, Blocks.key("next", 1), BLOCK_BYTES));
         }
     }
 }

@@ -4,12 +4,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.kvcache.BlockKey;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -17,9 +23,13 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** One store writes; others may read. */
 @Timeout(60)
@@ -169,5 +179,121 @@ class DirectoryOwnershipTest {
             assertTrue(reader.get() > 300, "found=" + reader.get());
             assertEquals(0, owner.stats().corrupt());
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void shouldLetNobodyElseReadItsFiles(boolean systemCalls) throws IOException {
+        FileAccess access = systemCalls ? new NativeFileAccess() : new ChannelFileAccess();
+        try (DiskStore store = DiskStore.open(directory, OPTIONS, access)) {
+            Blocks.store(store, KEY, BLOCK_BYTES);
+        }
+        assertEquals(
+                "rw-------",
+                PosixFilePermissions.toString(Files.getPosixFilePermissions(directory.resolve(SegmentNames.of(0)))));
+    }
+
+    @Test
+    void shouldFailToReadWhatItMayNotOpen() throws IOException {
+        try (DiskStore store = DiskStore.open(directory, OPTIONS)) {
+            Blocks.store(store, KEY, BLOCK_BYTES);
+        }
+        Files.copy(directory.resolve(SegmentNames.of(0)), directory.resolve(SegmentNames.of(1)));
+        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        files.behave((call, bytes) -> {
+            if (call.kind() == FaultyFiles.Kind.OPEN) {
+                throw new AccessDeniedException(call.path().toString());
+            }
+            return bytes;
+        });
+        DiskOptions readOnly = OPTIONS.withReadOnly(true);
+        assertThrows(AccessDeniedException.class, () -> DiskStore.open(directory, readOnly, files));
+        files.behave((call, bytes) -> {
+            if (call.kind() == FaultyFiles.Kind.OPEN && call.path().endsWith(SegmentNames.of(1))) {
+                throw new AccessDeniedException(call.path().toString());
+            }
+            return bytes;
+        });
+        try (DiskStore store = DiskStore.open(directory, readOnly, files)) {
+            assertTrue(Blocks.load(store, KEY, BLOCK_BYTES));
+            assertEquals(1, store.stats().corrupt());
+        }
+        assertEquals(0, files.openFiles());
+    }
+
+    @Test
+    void shouldSayThatAccessWasDenied() {
+        Path file = Path.of("/proc/sys/kernel/osrelease"); // not even root may write it
+        assumeTrue(Files.exists(file));
+        String message = assertThrows(
+                        AccessDeniedException.class, () -> new NativeFileAccess().open(file, FileAccess.Opening.WRITE))
+                .getMessage();
+        assertEquals(file + ": system call failed: call=open errno=13 (permission denied)", message);
+    }
+
+    @Test
+    void shouldLetGoOfTheDirectoryWhenAThreadCannotBeStarted() throws IOException {
+        try (DiskStore store = DiskStore.open(directory, OPTIONS)) {
+            Blocks.store(store, KEY, BLOCK_BYTES);
+        }
+        Files.write(directory.resolve(SegmentNames.of(1)), new byte[5000]);
+        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        AtomicInteger started = new AtomicInteger();
+        assertThrows(
+                OutOfMemoryError.class,
+                () -> DiskStore.open(directory, OPTIONS, files, task -> {
+                    if (started.getAndIncrement() == 1) {
+                        throw new OutOfMemoryError("unable to create native thread");
+                    }
+                    task.run();
+                }));
+        assertEquals(2, started.get());
+        assertEquals(0, files.openFiles());
+        try (DiskStore store = DiskStore.open(directory, OPTIONS)) {
+            assertTrue(Blocks.load(store, KEY, BLOCK_BYTES));
+        }
+    }
+
+    @Test
+    void shouldNotTakeTheLockAwayFromOthersInTheProcess() throws Exception {
+        Path file = directory.resolve(DirectoryLock.NAME);
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+            channel.lock();
+            for (int i = 0; i < 2; i++) {
+                assertEquals(
+                        "directory is in use by others in this process: directory=" + directory.toRealPath(),
+                        assertThrows(IOException.class, () -> DiskStore.open(directory, OPTIONS))
+                                .getMessage());
+            }
+            Process other = start(true, "end");
+            String errors = new String(other.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertEquals(1, other.waitFor());
+            assertTrue(errors.contains("directory is in use by another store: directory="), errors);
+        }
+        DiskStore.open(directory, OPTIONS).close();
+    }
+
+    @Test
+    void shouldBearARunNumberThatCannotBe() throws IOException {
+        Files.writeString(directory.resolve(DirectoryLock.NAME), "pid=1 run=999999999\n");
+        for (int i = 0; i < 2; i++) {
+            try (DirectoryLock lock = DirectoryLock.acquire(directory)) {
+                assertEquals((1 << 23) - 1, lock.run());
+            }
+        }
+        try (DiskStore store = DiskStore.open(directory, OPTIONS)) {
+            Blocks.store(store, KEY, BLOCK_BYTES);
+            assertTrue(Blocks.load(store, KEY, BLOCK_BYTES));
+        }
+    }
+
+    @Test
+    void shouldSayThatADirectoryCannotBeListed() {
+        Stream<Path> paths = Stream.generate(() -> {
+            throw new UncheckedIOException(new IOException("errno=5"));
+        });
+        assertEquals(
+                "directory could not be listed: java.io.IOException: errno=5",
+                assertThrows(IOException.class, () -> FileAccess.entries(paths)).getMessage());
     }
 }

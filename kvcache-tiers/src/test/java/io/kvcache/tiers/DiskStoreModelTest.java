@@ -107,7 +107,7 @@ class DiskStoreModelTest {
         if (found != null) {
             BlockNote known = model.get(key);
             assertNotNull(known, "found what was taken away: " + key);
-            assertEquals(Expiry.millis(known), Expiry.millis(found));
+            assertEquals(BlockHeader.expiryMillis(known), BlockHeader.expiryMillis(found));
             assertTrue(!found.isExpired(epochClock.time()));
             hits++;
         }

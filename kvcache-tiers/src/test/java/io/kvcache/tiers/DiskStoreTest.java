@@ -350,4 +350,79 @@ class DiskStoreTest {
         }
         return hash;
     }
+
+    @Test
+    void shouldSyncWhatWasOverwrittenBeforeItErases() throws IOException {
+        List<FaultyFiles.Kind> calls = new ArrayList<>();
+        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        DiskOptions one = DiskOptions.of(4096 + SLOT_BYTES);
+        List<FaultyFiles.Kind> synced = List.of(FaultyFiles.Kind.SYNC, FaultyFiles.Kind.SYNC_DIRECTORY);
+        try (DiskStore store = DiskStore.open(directory, one, files)) {
+            Blocks.store(store, Blocks.key("a", 1), BLOCK_BYTES);
+            Blocks.store(store, Blocks.key("b", 1), BLOCK_BYTES); // in its place
+            files.behave((call, bytes) -> {
+                calls.add(call.kind());
+                return bytes;
+            });
+            store.erase("a");
+            assertEquals(synced, calls);
+            calls.clear();
+            store.erase("a");
+            assertEquals(List.of(FaultyFiles.Kind.SYNC_DIRECTORY), calls);
+            Blocks.store(store, Blocks.key("b", 2), BLOCK_BYTES);
+        }
+        files.behave(FaultyFiles.Behaviour.WELL);
+        try (DiskStore store = DiskStore.open(directory, one, files)) {
+            calls.clear();
+            files.behave((call, bytes) -> {
+                calls.add(call.kind());
+                if (call.kind() == FaultyFiles.Kind.SYNC && calls.size() == 1) {
+                    throw new IOException("errno=5");
+                }
+                return bytes;
+            });
+            String message =
+                    assertThrows(IOException.class, () -> store.erase("a")).getMessage();
+            assertEquals(
+                    "namespace may still be there: namespace=a in [file=" + directory.resolve(SegmentNames.of(0)) + "]",
+                    message);
+            calls.clear();
+            calls.add(FaultyFiles.Kind.LIST); // any: the next sync succeeds
+            store.erase("a");
+            assertEquals(synced, calls.subList(1, calls.size()));
+            store.verify();
+        }
+    }
+
+    @Test
+    void shouldGiveTheRoomOfAnotherShapeToTheOneThatIsUsed() throws IOException {
+        long otherBytes = 3 * BLOCK_BYTES;
+        long otherSlots = 4; // in a segment
+        try (DiskStore store = DiskStore.open(directory, options(4))) {
+            for (int i = 0; i < 4 * SLOTS; i++) {
+                Blocks.store(store, Blocks.key("a", i), BLOCK_BYTES);
+            }
+            for (int i = 0; i < 3 * otherSlots; i++) {
+                assertTrue(Blocks.store(store, Blocks.key("b", i), otherBytes));
+                assertTrue(Blocks.load(store, Blocks.key("a", 3 * SLOTS), BLOCK_BYTES)); // in the last segment
+            }
+            for (int i = 0; i < 3 * otherSlots; i++) {
+                assertTrue(Blocks.load(store, Blocks.key("b", i), otherBytes), "block " + i);
+            }
+            assertEquals(3 * SLOTS, store.stats().evicted());
+            for (int i = 0; i < 3 * otherSlots; i++) {
+                assertTrue(Blocks.load(store, Blocks.key("a", 3 * SLOTS), BLOCK_BYTES));
+                assertTrue(Blocks.store(store, Blocks.key("c", i), otherBytes));
+            }
+            assertTrue(Blocks.load(store, Blocks.key("a", 3 * SLOTS + 1), BLOCK_BYTES), "its segment is in use");
+            assertEquals(3 * SLOTS + 3 * otherSlots, store.stats().evicted());
+            for (int i = 0; i < 4 * otherSlots; i++) {
+                assertTrue(Blocks.store(store, Blocks.key("d", i), otherBytes));
+            }
+            assertFalse(Blocks.load(store, Blocks.key("a", 3 * SLOTS + 1), BLOCK_BYTES));
+            assertEquals(4, store.stats().segments());
+            assertEquals(4 * otherSlots, store.stats().blocks());
+            store.verify();
+        }
+    }
 }

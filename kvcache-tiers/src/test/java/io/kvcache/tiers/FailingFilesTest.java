@@ -48,6 +48,8 @@ class FailingFilesTest {
     Path directory;
 
     private final CachedNanoClock nanoClock = new CachedNanoClock();
+    private boolean systemCalls = true;
+    private boolean erased; // namespace a, and nothing of it was stored since
     private int exceptions;
 
     private interface Step {
@@ -64,7 +66,23 @@ class FailingFilesTest {
 
     @ParameterizedTest
     @EnumSource
-    void shouldGoOnAfterAnyCallHasFailed(Failure failure) throws IOException {
+    void shouldGoOnAfterAnySystemCallHasFailed(Failure failure) throws IOException {
+        failInTurn(failure);
+    }
+
+    // An interrupt of a thread that nobody else knows is no case.
+    @ParameterizedTest
+    @EnumSource(names = {"NO_SPACE", "SHORT"})
+    void shouldGoOnAfterAnyChannelHasFailed(Failure failure) throws IOException {
+        systemCalls = false;
+        failInTurn(failure);
+    }
+
+    private FaultyFiles newFiles() {
+        return new FaultyFiles(systemCalls ? new NativeFileAccess() : new ChannelFileAccess());
+    }
+
+    private void failInTurn(Failure failure) throws IOException {
         int calls = runWithFailureAt(-1, failure, directory.resolve("none"));
         assertTrue(calls > 150, "calls=" + calls);
         for (int i = 0; i < calls; i++) {
@@ -75,7 +93,8 @@ class FailingFilesTest {
     }
 
     private int runWithFailureAt(int failing, Failure failure, Path path) throws IOException {
-        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        erased = false;
+        FaultyFiles files = newFiles();
         files.behave((call, bytes) -> call.number() == failing ? failure.apply(bytes) : bytes);
         try {
             work(DiskStore.open(path, options(), files));
@@ -84,7 +103,7 @@ class FailingFilesTest {
         }
         assertEquals(0, files.openFiles(), "descriptors left open, failing call " + failing);
         int calls = files.calls();
-        files = new FaultyFiles(new NativeFileAccess());
+        files = newFiles();
         files.behave((call, bytes) -> call.number() == failing - calls ? failure.apply(bytes) : bytes);
         DiskStore store = null;
         try {
@@ -94,16 +113,29 @@ class FailingFilesTest {
         }
         int more = files.calls();
         if (store != null) {
+            checkErased(store);
             work(store);
             assertEquals(0, files.openFiles(), "descriptors left open, failing call " + failing);
         }
-        try (DiskStore last = DiskStore.open(path, options(), new FaultyFiles(new NativeFileAccess()))) {
+        try (DiskStore last = DiskStore.open(path, options(), newFiles())) {
+            checkErased(last);
             checkCapacity(last);
         }
         return calls + more;
     }
 
+    /** Once an erase has returned, nothing of the namespace is found any more, whatever happened before. */
+    private void checkErased(DiskStore store) {
+        for (int i = 0; i < 3; i++) {
+            BlockKey key = Blocks.key("a", i);
+            boolean[] found = new boolean[1];
+            step(() -> found[0] = Blocks.load(store, key, SMALL));
+            assertFalse(erased && found[0], "erased, and found again: " + key);
+        }
+    }
+
     private void work(DiskStore store) throws IOException {
+        erased = false;
         for (int i = 0; i < 3; i++) {
             store(store, "a", i, SMALL);
             store(store, "b", i, LARGE);
@@ -113,11 +145,15 @@ class FailingFilesTest {
             load(store, "a", i, SMALL);
             load(store, "b", i, LARGE);
         }
-        step(() -> store.erase("a"));
+        step(() -> {
+            store.erase("a");
+            erased = true;
+        });
+        checkErased(store);
         for (int i = 0; i < 3 * SLOTS; i++) {
             store(store, "c", i, SMALL); // evicts
         }
-        load(store, "a", 1, SMALL);
+        checkErased(store);
         load(store, "c", 3 * SLOTS - 1, SMALL);
         store(store, "d", 1, 3 * LARGE); // takes the place of a segment
         nanoClock.advance(TimeUnit.SECONDS.toNanos(2));
@@ -252,6 +288,72 @@ class FailingFilesTest {
                     .getMessage();
             assertEquals("errno=28 (no space left on device)", message);
             assertEquals(0, store.stats().usedBytes());
+        }
+    }
+
+    private static FaultyFiles.Behaviour failing(FaultyFiles.Kind kind) {
+        return (call, bytes) -> call.kind() == kind ? Failure.INPUT_OUTPUT.apply(bytes) : bytes;
+    }
+
+    @Test
+    void shouldLoseOneSegmentOnlyWhenFilesCannotBeDeletedAtTheStart() throws IOException {
+        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        try (DiskStore store = DiskStore.open(directory, options(), files)) {
+            for (int i = 0; i < 3 * SLOTS; i++) {
+                assertTrue(Blocks.store(store, Blocks.key("a", i), SMALL));
+            }
+        }
+        DiskOptions smaller = DiskOptions.of(2 * SEGMENT_BYTES)
+                .withSegmentBytes(SEGMENT_BYTES)
+                .withNanoClock(nanoClock);
+        files.behave(failing(FaultyFiles.Kind.DELETE));
+        try (DiskStore store = DiskStore.open(directory, smaller, files)) {
+            assertEquals(2, store.stats().segments());
+            assertEquals(3 * SEGMENT_BYTES, store.stats().usedBytes());
+            files.behave(FaultyFiles.Behaviour.WELL);
+            assertTrue(Blocks.store(store, Blocks.key("b", 0), SMALL));
+            assertEquals(2 * SEGMENT_BYTES, store.stats().usedBytes());
+            assertEquals(SLOTS + 1, store.stats().evicted());
+            store.verify();
+        }
+    }
+
+    @Test
+    void shouldLoseOneSegmentAtATimeWhileFilesCannotBeDeleted() throws IOException {
+        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        try (DiskStore store = DiskStore.open(directory, options(), files)) {
+            for (int i = 0; i < 3 * SLOTS; i++) {
+                assertTrue(Blocks.store(store, Blocks.key("a", i), SMALL));
+            }
+            files.behave(failing(FaultyFiles.Kind.DELETE));
+            for (int second = 0; second < 2; second++) {
+                for (int i = 0; i < 3; i++) {
+                    assertThrows(IOException.class, () -> Blocks.store(store, Blocks.key("b", 0), LARGE));
+                }
+                assertEquals(2 - second, store.stats().segments());
+                assertEquals(3 * SEGMENT_BYTES, store.stats().usedBytes());
+                nanoClock.advance(TimeUnit.SECONDS.toNanos(1));
+            }
+            files.behave(FaultyFiles.Behaviour.WELL);
+            assertTrue(Blocks.store(store, Blocks.key("b", 0), LARGE));
+            assertTrue(Blocks.load(store, Blocks.key("a", 3 * SLOTS - 1), SMALL));
+            store.verify();
+        }
+    }
+
+    @Test
+    void shouldLoseNothingForAFileThatCannotBeDeleted() throws IOException {
+        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        try (DiskStore store = DiskStore.open(directory, options(), files)) {
+            for (int i = 0; i < 3 * SLOTS; i++) {
+                assertTrue(Blocks.store(store, Blocks.key("a", i), SMALL));
+            }
+        }
+        Files.write(directory.resolve(SegmentNames.of(9)), new byte[5000]); // damaged
+        files.behave(failing(FaultyFiles.Kind.DELETE));
+        try (DiskStore store = DiskStore.open(directory, options(), files)) {
+            assertEquals(3 * SLOTS, store.stats().blocks());
+            assertEquals(3 * SEGMENT_BYTES + 5000, store.stats().usedBytes());
         }
     }
 }

@@ -12,11 +12,18 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.agrona.concurrent.CachedEpochClock;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 class SnapshotTest {
@@ -51,7 +58,7 @@ class SnapshotTest {
                 assertTrue(store(writer, Blocks.key("a", i)));
             }
             assertTrue(store(writer, Blocks.key("b", 0)));
-            assertEquals(List.of("snapshot.tmp"), names());
+            assertTrue(names().stream().anyMatch(name -> name.matches("snapshot\\.[0-9a-f]{16}\\.tmp")));
             writer.finish();
         }
         assertEquals(List.of("snapshot"), names());
@@ -92,7 +99,6 @@ class SnapshotTest {
         try (SnapshotReader reader = open()) {
             assertEquals(5, reader.size());
         }
-        Files.writeString(directory.resolve("snapshot.tmp"), "of a process that died");
         try (SnapshotWriter writer = create()) {
             writer.finish();
             assertThrows(IOException.class, writer::finish);
@@ -228,25 +234,138 @@ class SnapshotTest {
                 }
                 return bytes;
             });
-            boolean failed = false;
             try (SnapshotWriter writer = SnapshotWriter.create(path, head, files)) {
                 for (int i = 0; i < 3; i++) {
                     store(writer, Blocks.key("a", i));
                 }
                 writer.finish();
             } catch (IOException e) {
-                failed = true;
                 failures++;
             }
             assertEquals(0, files.openFiles());
-            boolean deleteFailed = failed && names().contains("snapshot.tmp");
-            assertFalse(deleteFailed && number != 0, "left behind after call " + number);
+            assertFalse(names().contains("snapshot.0000000000000001.tmp"), "left behind after call " + number);
             if (files.calls() <= number) {
                 break;
             }
             Files.deleteIfExists(path);
-            Files.deleteIfExists(directory.resolve("snapshot.tmp"));
         }
         assertTrue(failures > 8, "failures=" + failures);
+    }
+
+    @Test
+    void shouldLetTwoWriteTheSameSnapshotAtOnce() throws IOException {
+        write();
+        try (SnapshotWriter first = create();
+                SnapshotWriter second = create()) {
+            SnapshotWriter abandoned = create();
+            store(first, Blocks.key("a", 0));
+            store(second, Blocks.key("b", 0));
+            store(second, Blocks.key("b", 1));
+            store(abandoned, Blocks.key("c", 0));
+            abandoned.close();
+            first.finish();
+            try (SnapshotReader reader = open()) {
+                assertEquals(1, reader.size());
+                assertTrue(Blocks.load(reader, Blocks.key("a", 0), BLOCK_BYTES));
+            }
+            second.finish();
+        }
+        try (SnapshotReader reader = open()) {
+            assertEquals(2, reader.size());
+            assertTrue(Blocks.load(reader, Blocks.key("b", 1), BLOCK_BYTES));
+        }
+        assertEquals(List.of("snapshot"), names());
+    }
+
+    @Test
+    void shouldEraseWhatAnEraseThatWasCutShortHasLeft() throws IOException {
+        write();
+        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        files.behave((call, bytes) -> {
+            if (call.kind() == FaultyFiles.Kind.WRITE && call.position() == 8192) {
+                throw new IOException("errno=5"); // after the header, before the block
+            }
+            return bytes;
+        });
+        try (SnapshotReader reader = SnapshotReader.open(path, MODEL, LAYOUT, epochClock, files)) {
+            assertEquals(
+                    "blocks may still be there: file=" + path + " slots=[0]: errno=5",
+                    assertThrows(IOException.class, () -> reader.remove(Blocks.key("a", 0)))
+                            .getMessage());
+        }
+        try (SnapshotReader reader = open()) {
+            assertEquals(4, reader.size());
+            reader.erase("a");
+        }
+        byte[] bytes = Files.readAllBytes(path);
+        for (int i = 8192; i < 8192 + 4 * 3 * 4096; i++) {
+            assertEquals(0, bytes[i]);
+        }
+    }
+
+    @Test
+    void shouldNotEraseInAFileThatHasTakenItsPlace() throws IOException {
+        write();
+        try (SnapshotReader reader = open()) {
+            write();
+            byte[] before = Files.readAllBytes(path);
+            String message = String.valueOf(
+                    assertThrows(IOException.class, () -> reader.erase("a")).getMessage());
+            assertTrue(message.contains(": snapshot was replaced by another: file=" + path + " incarnation="), message);
+            assertEquals(-1, Arrays.mismatch(before, Files.readAllBytes(path)));
+            assertFalse(Blocks.load(reader, Blocks.key("a", 0), BLOCK_BYTES));
+            assertTrue(Blocks.load(reader, Blocks.key("b", 0), BLOCK_BYTES));
+        }
+    }
+
+    @Test
+    @Timeout(60)
+    void shouldNotWaitForTheFile() throws Exception {
+        write();
+        FaultyFiles files = new FaultyFiles(new NativeFileAccess());
+        SnapshotReader reader = SnapshotReader.open(path, MODEL, LAYOUT, epochClock, files);
+        CountDownLatch reached = new CountDownLatch(2);
+        CountDownLatch opened = new CountDownLatch(1);
+        files.behave((call, bytes) -> {
+            boolean block = call.kind() == FaultyFiles.Kind.READ && call.position() >= 8192;
+            if (block || call.kind() == FaultyFiles.Kind.WRITE) {
+                reached.countDown();
+                awaitUninterruptibly(opened);
+            }
+            return bytes;
+        });
+        try (ExecutorService threads = Executors.newCachedThreadPool()) {
+            Future<Boolean> load = threads.submit(() -> Blocks.load(reader, Blocks.key("b", 0), BLOCK_BYTES));
+            Future<Boolean> erase = threads.submit(() -> {
+                reader.erase("a");
+                return true;
+            });
+            Future<Boolean> others = threads.submit(() -> {
+                reached.await();
+                assertEquals(1, reader.held(List.of(Blocks.key("b", 0))));
+                assertEquals(0, reader.held(List.of(Blocks.key("a", 0))));
+                reader.close();
+                reader.close();
+                assertThrows(IOException.class, () -> reader.held(List.of()));
+                return true;
+            });
+            try {
+                assertTrue(others.get(20, TimeUnit.SECONDS));
+                assertEquals(2, files.openFiles());
+            } finally {
+                opened.countDown();
+            }
+            assertTrue(load.get() && erase.get());
+        }
+        assertEquals(0, files.openFiles());
+        assertFalse(Blocks.isInFiles(directory, Blocks.key("a", 0)));
+    }
+
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 }

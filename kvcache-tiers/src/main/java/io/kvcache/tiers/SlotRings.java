@@ -5,7 +5,7 @@ package io.kvcache.tiers;
  *
  * <p>Not thread-safe: guarded by the lock of the {@link SlotLedger}.
  */
-final class ShapeSlots {
+final class SlotRings {
     final SlotShape shape;
     final int used; // ring of blocks that can be found, the least recently used first
     final int free; // ring of slots to be taken
@@ -13,7 +13,7 @@ final class ShapeSlots {
     int segments;
     long lastFailure;
 
-    ShapeSlots(SlotShape shape, SlotTable table) {
+    SlotRings(SlotShape shape, SlotTable table) {
         this.shape = shape;
         this.used = table.newRing();
         this.free = table.newRing();
