@@ -457,7 +457,7 @@ final class Studies {
                         .setUp(Duration.ofMillis(500)))
                 .suite(JmhSuite.of(FirstTokenBenchmark.class)
                         .takesModel()
-                        .setUp(Duration.ofSeconds(1))
+                        .setUp(Duration.ofMillis(500))
                         .once())
                 .ratio(quotient(
                         "a plain read / a load",
