@@ -40,7 +40,8 @@ public final class Namespace {
     /**
      * Opens a sequence for a prompt. It starts with the longest prefix of the prompt that is cached in this namespace:
      * {@link Sequence#cachedTokens()} need not be computed. The tokens themselves are compared, and at least one is left to
-     * compute, for its logits. A prefix may end inside a block; the first reserve then copies the part that matches.
+     * compute, for its logits. A prefix may end inside a block; the first reserve then copies the part that matches. Where the cache
+     * has tiers, they are asked meanwhile for what comes next: see {@link Sequence#adopt()} and {@link Sequence#await}.
      *
      * @param prompt [tokens] at least one token id; not kept
      * @return a sequence, to be closed by the caller
@@ -72,7 +73,7 @@ public final class Namespace {
      * longest goes on from where it stopped.
      *
      * <p>At the deadline the caller gets what there is: a sequence that starts with what is cached by then, if there is a slot and
-     * room. With {@link Duration#ZERO} it never waits. By a clock that is not the system's, waits end when
+     * room. What a tier is loading of the prompt is waited for likewise. With {@link Duration#ZERO} it never waits, and asks no tier. By a clock that is not the system's, waits end when
      * {@link KvCache#maintain} is called after the deadline.
      *
      * @param prompt [tokens] at least one token id; not kept, and not to be changed meanwhile
