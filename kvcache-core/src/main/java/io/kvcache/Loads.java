@@ -311,7 +311,7 @@ final class Loads {
             try {
                 note = tier.load(load.key(target.at), segment);
             } finally {
-                finish(load, target, note);
+                finish(load, tier, target, note);
             }
         }
         synchronized (lock) {
@@ -375,9 +375,9 @@ final class Loads {
     }
 
     /** Takes in what a call of a store has brought, and publishes what is complete now. */
-    private void finish(Load load, Target target, @Nullable BlockNote note) {
+    private void finish(Load load, Tier tier, Target target, @Nullable BlockNote note) {
         long now = clock.getAsLong();
-        long wallMillis = load.source(target.at).wallMillis();
+        long wallMillis = tier.wallMillis();
         synchronized (lock) {
             prefixes.advanceTo(now);
             load.read(target.at, note);
@@ -426,11 +426,6 @@ final class Loads {
     }
 
     // ---- facts ----
-
-    /** Whether it is a load that computes what a sequence needs next. */
-    boolean isLoading(BlockTable table) {
-        return flights.followsLoad(table);
-    }
 
     /** Counts the references that loads hold. */
     void count(int[] held) {

@@ -534,26 +534,24 @@ final class SequencePool {
     }
 
     boolean follows(BlockTable table) {
+        return follows(table, false);
+    }
+
+    /** Whether a tier is being asked for the block that a table needs next. */
+    boolean isLoading(BlockTable table) {
+        return follows(table, true);
+    }
+
+    private boolean follows(BlockTable table, boolean loadsOnly) {
         long now = now();
         boolean follows;
         synchronized (lock) {
             prefixes.advanceTo(now);
             expireLoads(now);
-            follows = flights.follows(table);
+            follows = loadsOnly ? flights.followsLoad(table) : flights.follows(table);
         }
         afterUnlock();
         return follows;
-    }
-
-    /** Whether a tier is being asked for the block that a table needs next. */
-    boolean isLoading(BlockTable table) {
-        return follows(table) && followsLoad(table);
-    }
-
-    private boolean followsLoad(BlockTable table) {
-        synchronized (lock) {
-            return flights.followsLoad(table);
-        }
     }
 
     /**
