@@ -39,7 +39,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * Storing and loading a block on disk, against reading, writing and copying plain files in pieces of the same size. All in the page
  * cache of the operating system, in one thread: what the store adds to the file.
  *
- * <pre>./kvcache jmh DiskBenchmark</pre>
+ * <pre>
+ * ./kvcache jmh DiskBenchmark
+ * ./kvcache jmh DiskBenchmark -jvmArgs -Xmx1g -jvmArgsAppend -Xss1m    # without native access: channels on threads of the store
+ * </pre>
  *
  * <p>The store compares the whole key of a block and checks all its bytes (CRC32C); it is full, so that each block stored takes the place
  * of another, whose header is overwritten first. The plain rivals do nothing of that.
