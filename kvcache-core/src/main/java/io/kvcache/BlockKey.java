@@ -1,5 +1,6 @@
 package io.kvcache;
 
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -11,9 +12,12 @@ import org.jspecify.annotations.Nullable;
  * The identity of a block below memory, where other processes and machines see it: in a {@link BlockStore}.
  *
  * <p>It has three parts, and keys are equal when all of them are. The namespace stands for itself, so that no block can be
- * found from another namespace. The digest is a SHA-256 chained along the path, over everything that the bytes of the block
+ * found from another namespace. The digest is chained along the path, over everything that the bytes of the block
  * depend on: model, layout, namespace, identities, all tokens before the block and its own. The tokens of the block are there
  * to be stored and compared, as in memory.
+ *
+ * <p>A digest ends with the number of a {@link #run}, a stretch of the path that a store of many machines keeps on
+ * one of them; the rest is a SHA-256 without its last four bytes.
  *
  * <p>Keys of equal content are equal in every process, whatever its seed.
  *
@@ -25,8 +29,15 @@ public final class BlockKey {
 
     // Name what a digest is of, and the version of its encoding: whatever changes the bytes of a block without
     // changing any property below must change the version, so that blocks stored before are misses.
-    private static final String ROOT = "io.kvcache root 1";
-    private static final String CHILD = "io.kvcache child 1";
+    private static final String ROOT = "io.kvcache root 2";
+    private static final String CHILD = "io.kvcache child 2";
+
+    // Where a run ends is decided by the digest, so that whoever computes a key needs to know of no more than the block
+    // before.
+    private static final int RUN_AT = DIGEST_BYTES - Integer.BYTES;
+    private static final int ENDS_AT = RUN_AT - 1;
+    private static final int MEAN_RUN = 16;
+    private static final int NO_RUN = 0;
 
     private static final int DIGEST_BYTES_SHOWN = 8;
 
@@ -56,7 +67,17 @@ public final class BlockKey {
         for (Identity identity : identities) {
             digest.text(identity.kind()).text(identity.value());
         }
-        return new BlockKey(namespace, digest.finish(), new int[0]);
+        byte[] finished = digest.finish();
+        setRun(finished, NO_RUN);
+        return new BlockKey(namespace, finished, new int[0]);
+    }
+
+    private static int run(byte[] digest) {
+        return ByteBuffer.wrap(digest).getInt(RUN_AT);
+    }
+
+    private static void setRun(byte[] digest, int run) {
+        ByteBuffer.wrap(digest).putInt(RUN_AT, run);
     }
 
     /** Adds every property that decides which byte of a block means what. Elements are stored in native byte order. */
@@ -109,6 +130,10 @@ public final class BlockKey {
                 .bytes(digest)
                 .numbers(source, from, count)
                 .finish();
+        boolean begins = run(digest) == NO_RUN || next[ENDS_AT] % MEAN_RUN == 0;
+        if (!begins) {
+            setRun(next, run(digest));
+        }
         return new BlockKey(namespace, next, Arrays.copyOfRange(source, from, from + count));
     }
 
@@ -144,6 +169,17 @@ public final class BlockKey {
      */
     public byte[] digest() {
         return digest.clone();
+    }
+
+    /**
+     * Returns the number of the run that the block belongs to: consecutive blocks of a path, sixteen on average, which are best
+     * kept together where a store is spread over several machines. One question then finds them, and a machine that is lost takes
+     * few paths along, while what a long path or many paths with one beginning need is spread. The first block of a path begins a run.
+     *
+     * @return any number; others may have it too
+     */
+    public int run() {
+        return run(digest);
     }
 
     /**

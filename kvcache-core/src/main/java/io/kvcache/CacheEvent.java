@@ -6,7 +6,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Something that happened to the blocks that can be found. Events are numbered from 1 without a gap, in the order in which they
  * happened. A block is named by a number that is never used again in the same cache; its parent is the block before it
- * in its path, or 0 where a path begins.
+ * in its path, or 0 where a path begins. {@link KvCache#contents} tells what can be found at one number, and an
+ * {@link EventJournal} what has happened since.
  *
  * <p>Thread-safe: immutable.
  */

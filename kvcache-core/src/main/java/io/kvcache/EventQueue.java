@@ -1,8 +1,6 @@
 package io.kvcache;
 
 import java.util.ArrayDeque;
-import java.util.Arrays;
-import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
@@ -35,9 +33,8 @@ final class EventQueue {
     }
 
     synchronized void stored(PrefixRoot root, long block, long parent, int[] tokens, int from, int count) {
-        long number = ++last;
-        List<Integer> copy = Arrays.stream(tokens, from, from + count).boxed().toList();
-        push(new CacheEvent.Stored(number, root.partition.name, root.identities, block, parent, copy));
+        TokenList copy = TokenList.copyOf(tokens, from, count);
+        push(new CacheEvent.Stored(++last, root.partition.name, root.identities, block, parent, copy));
     }
 
     synchronized void removed(Partition owner, long block, long parent, RemovalCause cause) {
@@ -68,6 +65,11 @@ final class EventQueue {
             firstLost = 0;
         }
         waiting.add(event);
+    }
+
+    /** The number of the last event; what it counts in about blocks does not change while the lock of the pool is held. */
+    synchronized long last() {
+        return last;
     }
 
     /** Events that were dropped because the listener was too slow. */

@@ -868,6 +868,24 @@ final class PrefixCache {
         return retention.left(block, now);
     }
 
+    /** How many blocks can be found. */
+    int publishedBlocks() {
+        return index.size();
+    }
+
+    /** Copies all that can be found; returns whether there was room, and otherwise has done nothing. */
+    boolean copyTo(ContentsCopy copy) {
+        boolean fits = index.size() <= copy.room();
+        for (int block = 0; fits && block < memory.blocks(); block++) {
+            if (index.isPublished(block)) {
+                int parent = index.parent(block);
+                PrefixRoot root = parent < 0 ? rootOf(parent) : null;
+                index.copyTokens(block, copy.add(index.number(block), index.number(parent), root), 0);
+            }
+        }
+        return fits;
+    }
+
     /** The published blocks of some namespaces, each before those that continue it. */
     int[] publishedBlocks(Set<String> namespaces) {
         IntArrayList found = new IntArrayList();

@@ -966,6 +966,35 @@ final class SequencePool {
         }
     }
 
+    /**
+     * What can be found now; see {@link KvCache#contents}. Memory for the copy is taken without the lock, for a few blocks more than
+     * there are, and again if too many have come meanwhile.
+     */
+    CacheContents contents() {
+        if (events == null) {
+            throw new IllegalStateException("contents are numbered by the events of a listener, say Builder.listener");
+        }
+        long number = -1; // not yet
+        ContentsCopy copy;
+        do {
+            copy = new ContentsCopy(roomForContents(), layout.tokensPerBlock());
+            synchronized (lock) {
+                if (prefixes.copyTo(copy)) {
+                    number = events.last();
+                }
+            }
+        } while (number < 0);
+        return new CacheContents(number, copy.blocks());
+    }
+
+    private int roomForContents() {
+        synchronized (lock) {
+            checkOpen();
+            int published = prefixes.publishedBlocks();
+            return (int) Math.min(memory.maximumBlocks(), published + published / 8L);
+        }
+    }
+
     private void checkOpen() {
         if (closed) {
             throw new IllegalStateException("cache is closed");

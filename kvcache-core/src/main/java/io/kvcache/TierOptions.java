@@ -85,6 +85,16 @@ public record TierOptions(
     }
 
     /**
+     * Returns a copy whose store is opened otherwise.
+     *
+     * @param newOpener opens the store, which the cache closes
+     * @return a copy
+     */
+    public TierOptions withOpener(BlockStore.Opener newOpener) {
+        return new TierOptions(name, newOpener, rule, moment, deadlineNanos, queuedBlocks, threads, misses, executor);
+    }
+
+    /**
      * Returns a copy that stores other blocks, at another moment.
      *
      * @param newRule which

@@ -48,7 +48,7 @@ final class BlockKeyTest {
     void shouldChainOverAllThatABlockDependsOn() throws IOException, GeneralSecurityException {
         BlockKey root = root("m", "a", new Identity("adapter", "x"), new Identity("image", ""));
         byte[] expected = new Encoder()
-                .text("io.kvcache root 1")
+                .text("io.kvcache root 2")
                 .text("m")
                 .text("F32") // of keys
                 .text("F32") // of values
@@ -64,23 +64,59 @@ final class BlockKeyTest {
                 .text("image")
                 .text("")
                 .sha256();
+        endWith(expected, 0, 0, 0, 0);
         assertArrayEquals(expected, root.digest());
 
         BlockKey first = root.child(new int[] {7, -1, 1 << 30}, 0, 3);
         expected = new Encoder()
-                .text("io.kvcache child 1")
+                .text("io.kvcache child 2")
                 .bytes(expected)
                 .tokens(7, -1, 1 << 30)
                 .sha256();
         assertArrayEquals(expected, first.digest());
 
-        BlockKey second = first.child(new int[] {9}, 0, 1);
+        byte[] run = Arrays.copyOfRange(expected, 28, 32); // the first block begins one
+        BlockKey second = first.child(new int[] {10}, 0, 1);
         expected = new Encoder()
-                .text("io.kvcache child 1")
+                .text("io.kvcache child 2")
                 .bytes(expected)
-                .tokens(9)
+                .tokens(10)
                 .sha256();
+        assertNotEquals(0, expected[27] & 15, "the second block goes on with it");
+        endWith(expected, run);
         assertArrayEquals(expected, second.digest());
+    }
+
+    private static void endWith(byte[] digest, int... bytes) {
+        for (int i = 0; i < bytes.length; i++) {
+            digest[digest.length - bytes.length + i] = (byte) bytes[i];
+        }
+    }
+
+    private static void endWith(byte[] digest, byte[] bytes) {
+        System.arraycopy(bytes, 0, digest, digest.length - bytes.length, bytes.length);
+    }
+
+    @Test
+    void shouldBeInRunsOfSixteenBlocksOnAverage() {
+        Random random = new Random(4);
+        int runs = 0;
+        int blocks = 0;
+        for (int path = 0; path < 100; path++) {
+            BlockKey key = root("m", "a");
+            assertEquals(0, key.run());
+            for (int block = 0; block < 100; block++) {
+                int before = key.run();
+                key = key.child(new int[] {random.nextInt()}, 0, 1);
+                boolean begins = block == 0 || key.digest()[27] % 16 == 0;
+                assertEquals(!begins, key.run() == before, "path " + path + " block " + block);
+                assertEquals(
+                        key.run(), BlockKey.of("a", key.digest(), key.tokens()).run());
+                runs += begins && block > 0 ? 1 : 0;
+                blocks++;
+            }
+        }
+        assertEquals(blocks / 16.0, runs, blocks / 16.0 * .1);
     }
 
     /** The encoding once more, as its description says: what was stored must be found by later versions. */
