@@ -2,6 +2,7 @@ package io.kvcache.examples;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.kvcache.localredis.LocalRedis;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -158,5 +159,31 @@ final class ExamplesTest {
             second: 40 of 41 tokens cached, 40 of them came from the disk
             other model: 0 of 41 tokens cached, 0 of them came from the disk
             """, DiskTier::main);
+    }
+
+    @Test
+    void shouldShareWithOtherMachinesByAServer() throws Exception {
+        try (LocalRedis server = LocalRedis.start()) {
+            String[] address = {server.uri()};
+            assertPrints("""
+                east: 0 of 41 tokens cached, 0 of them came from the server
+                west: 40 of 41 tokens cached, 40 of them came from the server
+                west again: 40 of 41 tokens cached, 0 of them came from the server
+                """, arguments -> RemoteTier.main(address));
+            assertEquals("0", server.command("DBSIZE"));
+        }
+    }
+
+    @Test
+    void shouldSendPromptsWhereTheirPrefixIsCached() throws Exception {
+        assertPrints("""
+            You are a guide. Where is the zoo? -> east, which has 0 of 34 tokens
+            Write a letter: to my aunt -> west, which has 0 of 26 tokens
+            You are a guide. Where is the sea? -> east, which has 28 of 34 tokens
+            Write a letter: to my bank -> west, which has 20 of 26 tokens
+            Tell me of Rome. -> west, which has 0 of 16 tokens
+            Tell me of Oslo. -> west, which has 11 of 16 tokens
+            Tell me of Bern. -> west, which has 11 of 16 tokens
+            """, RoutedMachines::main);
     }
 }
