@@ -78,7 +78,7 @@ final class BatchCommand implements Callable<Integer> {
             LlamaShape shape = LlamaShape.of(file.metadata());
             KvLayout layout = modelOptions.layout(shape);
             Tokenizer tokenizer = new Tokenizer(file.metadata());
-            try (KvCache cache = cacheOptions.build(layout, file);
+            try (KvCache cache = cacheOptions.build(layout, file, err());
                     Llama llama = modelOptions.load(file, layout, shape.contextTokens(), concurrency);
                     DecodeLoop loop =
                             new DecodeLoop(llama, cache, tokenizer.eos().orElse(-1), options, System::nanoTime)) {

@@ -63,7 +63,7 @@ final class ChatCommand implements Callable<Integer> {
             KvLayout layout = modelOptions.layout(shape);
             Tokenizer tokenizer = new Tokenizer(file.metadata());
             int contextTokens = shape.contextTokens();
-            try (KvCache cache = cacheOptions.build(layout, file);
+            try (KvCache cache = cacheOptions.build(layout, file, err());
                     Llama llama = modelOptions.load(file, layout, contextTokens)) {
                 Decoder decoder = new Decoder(llama, tokenizer, cache, System::nanoTime);
                 Chat chat =

@@ -1,11 +1,12 @@
 package io.kvcache.demo;
 
-import io.kvcache.KvCache;
+import io.kvcache.BlockStore;
 import io.kvcache.TierOptions;
 import io.kvcache.tiers.DiskOptions;
 import io.kvcache.tiers.DiskStore;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import picocli.CommandLine.Option;
 
 /**
@@ -32,35 +33,18 @@ final class DiskTierOptions {
     private long bytes;
 
     /**
-     * Builds a cache with the tier, which belongs to the model.
+     * Returns the tier.
      *
+     * @param opened receives the store, which must be closed if the cache is not built
      * @throws IllegalArgumentException if the directory cannot be used
      */
-    KvCache build(KvCache.Builder builder, GgufFile file) {
-        builder.model(ModelFingerprint.of(file.path()));
-        DiskStore store = open();
+    TierOptions tier(List<BlockStore> opened) {
         try {
-            // It knows at once what it has not got.
-            return builder.tier(TierOptions.of(NAME, store).withMisses(null)).build();
-        } catch (RuntimeException | Error failure) {
-            close(store, failure);
-            throw failure;
-        }
-    }
-
-    private DiskStore open() {
-        try {
-            return DiskStore.open(directory, DiskOptions.of(bytes));
+            DiskStore store = DiskStore.open(directory, DiskOptions.of(bytes));
+            opened.add(store);
+            return TierOptions.of(NAME, store).withMisses(null); // it knows at once what it has not got
         } catch (IOException e) {
             throw new IllegalArgumentException("disk cannot be used: disk=" + directory + " cause=" + e, e);
-        }
-    }
-
-    private static void close(DiskStore store, Throwable failure) {
-        try {
-            store.close();
-        } catch (IOException e) {
-            failure.addSuppressed(e);
         }
     }
 }

@@ -46,6 +46,7 @@ public final class KvCacheCli {
     /** The program. */
     public static void main(String[] arguments) {
         Locale.setDefault(Locale.ROOT);
+        System.setProperty("java.util.logging.SimpleFormatter.format", "%5$s%n"); // a warning is one line, too
         Reader in = new InputStreamReader(System.in, StandardCharsets.UTF_8);
         PrintWriter out = new PrintWriter(System.out, false, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);

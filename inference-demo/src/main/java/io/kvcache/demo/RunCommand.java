@@ -100,7 +100,10 @@ final class RunCommand implements Callable<Integer> {
                             .sampling(sampling)
                             .ignoreEndOfSequence(ignoreEndOfSequence))
                     .toList();
-            try (KvCache cache = cacheOptions.build(layout, file);
+            try (KvCache cache = cacheOptions.build(
+                            layout,
+                            file,
+                            Objects.requireNonNull(spec).commandLine().getErr());
                     Llama llama = modelOptions.load(file, layout, longest(prompts))) {
                 Decoder decoder = new Decoder(llama, tokenizer, cache, System::nanoTime);
                 for (int round = 0; round < repeat; round++) {
