@@ -5,6 +5,7 @@ import io.kvcache.KvLayout;
 import io.kvcache.KvType;
 import io.kvcache.Sequence;
 import io.kvcache.TierOptions;
+import io.kvcache.TierStats;
 import io.kvcache.demo.DecodeLoop;
 import io.kvcache.demo.DecodeOptions;
 import io.kvcache.demo.DecodeRequest;
@@ -13,6 +14,9 @@ import io.kvcache.demo.GgufFile;
 import io.kvcache.demo.Llama;
 import io.kvcache.demo.LlamaShape;
 import io.kvcache.demo.ShippedModel;
+import io.kvcache.localredis.LocalRedis;
+import io.kvcache.remote.RemoteOptions;
+import io.kvcache.remote.RemoteStore;
 import io.kvcache.tiers.DiskOptions;
 import io.kvcache.tiers.DiskStore;
 import java.io.IOException;
@@ -38,8 +42,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Time to the first token of a prompt of which all but the last token is cached nowhere, in memory, or on disk, where another process
- * has left it.
+ * Time to the first token of a prompt of which all but the last token is cached nowhere, in memory, on disk, where another process
+ * has left it, or on a server on the loopback interface, where another machine has.
  *
  * <pre>
  * ./kvcache make-model --dim 1024 --layers 8 --out /tmp/dim1024.gguf
@@ -47,10 +51,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * ./kvcache jmh FirstTokenBenchmark                                        # the shipped model
  * </pre>
  *
- * <p>Each shot without memory has a cache of its own, which is made, and the disk opened, before the clock starts. {@code loadOnly} is the part of
+ * <p>Each shot without memory has a cache of its own, which is made, and the disk opened or the server connected to, before the clock starts. {@code loadOnly} is the part of
  * {@code disk} that takes the place of computing the prompt. Files are in the page cache of the operating system.
  *
- * <p>It does not show other requests, or a disk that has to move.
+ * <p>It does not show other requests, a disk that has to move, or a network.
  *
  * <p>Not thread-safe: one thread.
  */
@@ -148,6 +152,56 @@ public class FirstTokenBenchmark {
         Files.delete(directory);
     }
 
+    /** A server that has the prompt, and a cache before it. */
+    @State(Scope.Thread)
+    public static class Elsewhere {
+        private LocalRedis server;
+        private RemoteOptions options;
+        private KvCache cache;
+
+        /** Leaves the prompt on the server. */
+        @Setup(Level.Trial)
+        public void store(FirstTokenBenchmark bench) throws IOException, InterruptedException {
+            server = LocalRedis.start();
+            options = RemoteOptions.of(server.uri()).withDeadlines(PATIENCE, PATIENCE);
+            try (KvCache other = make(bench)) {
+                bench.firstToken(other);
+                if (!other.flush(PATIENCE)) {
+                    throw new IllegalStateException("not all is on the server: " + other.stats());
+                }
+            }
+        }
+
+        private KvCache make(FirstTokenBenchmark bench) throws IOException {
+            RemoteStore store = RemoteStore.connect(options);
+            return bench.builder()
+                    .tier(RemoteStore.tier("remote", options).withOpener(() -> store))
+                    .build();
+        }
+
+        /** Makes the cache for one shot. */
+        @Setup(Level.Invocation)
+        public void open(FirstTokenBenchmark bench) throws IOException {
+            cache = make(bench);
+        }
+
+        /** Closes it, if it has loaded the prompt. */
+        @TearDown(Level.Invocation)
+        public void closeCache() {
+            TierStats remote = cache.stats().tiers().getFirst();
+            cache.close();
+            if (remote.loadedBlocks() == 0) {
+                throw new IllegalStateException("not all came from the server: " + remote);
+            }
+        }
+
+        /** Ends the server. */
+        @TearDown(Level.Trial)
+        public void close() {
+            server.close();
+        }
+    }
+
     private int firstToken(KvCache cache) {
         try (DecodeLoop loop =
                 new DecodeLoop(llama, cache, -1, DecodeOptions.DEFAULT.withConcurrency(1), System::nanoTime)) {
@@ -186,6 +240,17 @@ public class FirstTokenBenchmark {
     @Benchmark
     public int disk() {
         return firstToken(restarted);
+    }
+
+    /**
+     * Loads the prompt from a server.
+     *
+     * @param elsewhere the server
+     * @return the token
+     */
+    @Benchmark
+    public int remote(Elsewhere elsewhere) {
+        return firstToken(elsewhere.cache);
     }
 
     /**

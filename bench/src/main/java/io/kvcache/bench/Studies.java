@@ -35,6 +35,7 @@ final class Studies {
                 attention(),
                 decode(),
                 disk(),
+                remote(),
                 new MemoryStudy(),
                 new ReuseStudy(),
                 new ServingStudy(),
@@ -455,7 +456,7 @@ final class Studies {
                 .suite(JmhSuite.of(DiskBenchmark.class)
                         .quick("blockKiB", "1024")
                         .setUp(Duration.ofMillis(500)))
-                .suite(JmhSuite.of(FirstTokenBenchmark.class)
+                .suite(JmhSuite.of(FirstTokenBenchmark.class, "cold", "loadOnly")
                         .takesModel()
                         .setUp(Duration.ofMillis(500))
                         .once())
@@ -476,13 +477,43 @@ final class Studies {
                 .ratio(quotient(
                         "a plain copy / a store", "copying a file in pieces of that size", "plainCopy", "store", null))
                 .ratio(quotient("computing / loading", prompt, "cold", "loadOnly", Bar.atLeast(10)))
-                .ratio(quotient("first token, cold / from disk", prompt, "cold", "disk", null))
-                .ratio(quotient("first token, cold / from memory", prompt, "cold", "memory", null))
                 .plot(DiskBenchmark.class, "Time for a block, by KiB", "blockKiB")
                 .note("All files are in the page cache of the operating system. A load checks all bytes and compares"
                         + " the whole key; a store makes room first. The plain rivals do neither.")
                 .note("What is loaded in place of computing is 1,024 tokens, or what the model's context allows. The"
                         + " bar is for a model of dim 1024 and 8 layers, given by --model.")
                 .notShown("The disk itself, a file system that is full, and other requests meanwhile.");
+    }
+
+    private static Study remote() {
+        String lettuce = "Lettuce, arrays of bytes";
+        String memory = "Lettuce, memory outside of the heap";
+        String jedis = "Jedis, and a copy from or to memory";
+        String prompt = "computing the prompt";
+        return new JmhStudy("remote", "Storing and loading blocks on a server, against clients and against computing")
+                .suite(JmhSuite.of(RemoteBenchmark.class)
+                        .quick("blockKiB", "1024")
+                        .setUp(Duration.ofMillis(800)))
+                .suite(JmhSuite.of(FirstTokenBenchmark.class, "cold", "memory", "disk", "remote")
+                        .takesModel()
+                        .setUp(Duration.ofMillis(800))
+                        .once())
+                .ratio(quotient("a plain GET / a load", lettuce, "lettuceGet", "load", Bar.atLeast(.7)))
+                .ratio(quotient("a plain SET / a store", lettuce, "lettuceSet", "store", null))
+                .ratio(quotient("a plain GET / a load", memory, "lettuceMemoryGet", "load", null))
+                .ratio(quotient("a plain SET / a store", memory, "lettuceMemorySet", "store", null))
+                .ratio(quotient("a plain GET / a load", jedis, "jedisMemoryGet", "load", null))
+                .ratio(quotient("a plain SET / a store", jedis, "jedisMemorySet", "store", null))
+                .ratio(quotient("Jedis's GET / Lettuce's", jedis, "jedisMemoryGet", "lettuceMemoryGet", null))
+                .ratio(quotient("Jedis's SET / Lettuce's", jedis, "jedisMemorySet", "lettuceMemorySet", null))
+                .ratio(quotient("16 of Jedis's GETs / Lettuce's", jedis, "jedisMemoryGets", "lettuceMemoryGets", null))
+                .ratio(quotient("first token, cold / from the server", prompt, "cold", "remote", null))
+                .ratio(quotient("first token, cold / from disk", prompt, "cold", "disk", null))
+                .ratio(quotient("first token, cold / from memory", prompt, "cold", "memory", null))
+                .plot(RemoteBenchmark.class, "Time for a block, by KiB", "blockKiB")
+                .note("A server on the loopback interface, which shares the processors with the client. A load"
+                        + " checks all bytes and compares the whole key; the clients do neither.")
+                .note("What is loaded in place of computing is 1,024 tokens, or what the model's context allows.")
+                .notShown("A network, other users of the server, and several connections at once.");
     }
 }
