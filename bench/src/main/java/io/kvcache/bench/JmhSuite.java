@@ -21,7 +21,7 @@ import org.openjdk.jmh.runner.options.VerboseMode;
  */
 final class JmhSuite {
     private static final String SHIPPED_MODEL = "shipped";
-    private static final Duration START = Duration.ofMillis(1_500); // of a JVM, with the set-up of most suites
+    private static final Duration START = Duration.ofMillis(1_200); // of a JVM, with the set-up of most suites
 
     /** Sizes that are as small as can be where a benchmark is only to be seen running, whichever of them it has. */
     private static final Map<String, List<String>> SMOKE_PARAMS =

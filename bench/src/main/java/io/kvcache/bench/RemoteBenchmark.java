@@ -26,7 +26,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -37,7 +36,6 @@ import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OperationsPerInvocation;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
@@ -46,13 +44,11 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import redis.clients.jedis.Jedis;
-import redis.clients.jedis.Pipeline;
-import redis.clients.jedis.Response;
 
 /**
- * Loading and storing a block by a remote store, against what clients of Redis take to get and to set a value of the size of the block, one at a time
- * and 16 in flight, from a server on the loopback interface: arrays of bytes, as a client has them, and memory outside
- * of the heap, where a cache needs them.
+ * Loading and storing a block by a remote store, against what clients of Redis take to get and to set a value of the size of the
+ * block, from a server on the loopback interface: arrays of bytes, as a client has them, and memory outside of the heap, where a
+ * cache needs them.
  *
  * <pre>
  * ./kvcache jmh RemoteBenchmark -prof gc
@@ -72,7 +68,7 @@ import redis.clients.jedis.Response;
 @Warmup(iterations = 4, time = 1)
 @Measurement(iterations = 4, time = 1)
 public class RemoteBenchmark {
-    private static final int IN_FLIGHT = 16;
+    private static final int BLOCKS = 16;
     private static final int ALIGNMENT = 64;
     private static final Duration PATIENCE = Duration.ofMinutes(1);
 
@@ -83,7 +79,7 @@ public class RemoteBenchmark {
         @Param({"256", "1024"})
         int blockKiB;
 
-        private final byte[][] keys = new byte[IN_FLIGHT][];
+        private final byte[][] keys = new byte[BLOCKS][];
         private LocalRedis redis;
         private byte[] value = {};
 
@@ -114,7 +110,7 @@ public class RemoteBenchmark {
         private static final int TOKENS = 64;
 
         private final Arena arena = Arena.ofShared();
-        private final BlockKey[] keys = new BlockKey[IN_FLIGHT];
+        private final BlockKey[] keys = new BlockKey[BLOCKS];
         private MemorySegment block = MemorySegment.NULL;
         private RemoteStore store;
         private int next;
@@ -142,7 +138,7 @@ public class RemoteBenchmark {
         }
 
         final BlockKey next() {
-            next = (next + 1) % IN_FLIGHT;
+            next = (next + 1) % BLOCKS;
             return keys[next];
         }
 
@@ -154,9 +150,20 @@ public class RemoteBenchmark {
         }
     }
 
+    /** Takes the keys in turn. */
+    @State(Scope.Thread)
+    public abstract static class Client {
+        private int next;
+
+        final byte[] next(Server server) {
+            next = (next + 1) % BLOCKS;
+            return server.keys[next];
+        }
+    }
+
     /** Lettuce with arrays of bytes. */
     @State(Scope.Thread)
-    public static class LettuceBytes {
+    public static class LettuceBytes extends Client {
         private RedisClient client;
         private RedisAsyncCommands<byte[], byte[]> commands;
 
@@ -177,9 +184,9 @@ public class RemoteBenchmark {
 
     /** Lettuce that copies between its buffers and memory outside of the heap. */
     @State(Scope.Thread)
-    public static class LettuceMemory {
+    public static class LettuceMemory extends Client {
         private final SegmentCodec codec = new SegmentCodec();
-        private final MemorySegment[] blocks = new MemorySegment[IN_FLIGHT];
+        private MemorySegment block = MemorySegment.NULL;
         private final Arena arena = Arena.ofShared();
         private RedisClient client;
         private RedisAsyncCommands<byte[], MemorySegment> commands;
@@ -187,9 +194,7 @@ public class RemoteBenchmark {
         /** Connects. */
         @Setup(Level.Trial)
         public void connect(Server server) {
-            for (int i = 0; i < blocks.length; i++) {
-                blocks[i] = arena.allocate(server.value.length, ALIGNMENT);
-            }
+            block = arena.allocate(server.value.length, ALIGNMENT);
             client = RedisClient.create(server.redis.uri());
             client.setOptions(ClientOptions.builder().autoReconnect(false).build()); // the server may end first
             commands = client.connect(codec).async();
@@ -217,24 +222,21 @@ public class RemoteBenchmark {
 
     /** Jedis, with memory to copy to. */
     @State(Scope.Thread)
-    public static class JedisBytes {
+    public static class JedisBytes extends Client {
         private final Arena arena = Arena.ofShared();
-        private final MemorySegment[] blocks = new MemorySegment[IN_FLIGHT];
+        private MemorySegment block = MemorySegment.NULL;
         private Jedis jedis;
 
         /** Connects. */
         @Setup(Level.Trial)
         public void connect(Server server) {
-            for (int i = 0; i < blocks.length; i++) {
-                blocks[i] = arena.allocate(server.value.length, ALIGNMENT);
-            }
+            block = arena.allocate(server.value.length, ALIGNMENT);
             jedis = new Jedis("127.0.0.1", server.redis.port());
         }
 
-        final MemorySegment copy(byte[] value, int block) {
-            MemorySegment target = blocks[block];
-            MemorySegment.copy(MemorySegment.ofArray(value), 0, target, 0, value.length);
-            return target;
+        final MemorySegment copy(byte[] value) {
+            MemorySegment.copy(MemorySegment.ofArray(value), 0, block, 0, value.length);
+            return block;
         }
 
         /** Disconnects. */
@@ -334,17 +336,6 @@ public class RemoteBenchmark {
     }
 
     /**
-     * Asks how far a path of 16 blocks is there.
-     *
-     * @param state the blocks
-     * @return how many
-     */
-    @Benchmark
-    public int held(Stored state) throws IOException {
-        return state.store.held(List.of(state.keys));
-    }
-
-    /**
      * Rival: gets a value.
      *
      * @param server the server
@@ -353,7 +344,7 @@ public class RemoteBenchmark {
      */
     @Benchmark
     public byte[] lettuceGet(Server server, LettuceBytes client) throws Exception {
-        return client.commands.get(server.keys[0]).get();
+        return client.commands.get(client.next(server)).get();
     }
 
     /**
@@ -365,28 +356,7 @@ public class RemoteBenchmark {
      */
     @Benchmark
     public String lettuceSet(Server server, LettuceBytes client) throws Exception {
-        return client.commands.set(server.keys[0], server.value).get();
-    }
-
-    /**
-     * Rival: gets values at once.
-     *
-     * @param server the server
-     * @param client the connection
-     * @return the last
-     */
-    @Benchmark
-    @OperationsPerInvocation(IN_FLIGHT)
-    public byte[] lettuceGets(Server server, LettuceBytes client) throws Exception {
-        List<RedisFuture<byte[]>> replies = new ArrayList<>(IN_FLIGHT);
-        for (byte[] key : server.keys) {
-            replies.add(client.commands.get(key));
-        }
-        byte[] last = {};
-        for (RedisFuture<byte[]> reply : replies) {
-            last = reply.get();
-        }
-        return last;
+        return client.commands.set(client.next(server), server.value).get();
     }
 
     /**
@@ -398,7 +368,7 @@ public class RemoteBenchmark {
      */
     @Benchmark
     public boolean lettuceMemoryGet(Server server, LettuceMemory client) throws Exception {
-        return client.get(server.keys[0], client.blocks[0]).get();
+        return client.get(client.next(server), client.block).get();
     }
 
     /**
@@ -410,40 +380,7 @@ public class RemoteBenchmark {
      */
     @Benchmark
     public String lettuceMemorySet(Server server, LettuceMemory client) throws Exception {
-        return client.set(server.keys[0], client.blocks[0]).get();
-    }
-
-    /**
-     * Rival: gets values into memory at once.
-     *
-     * @param server the server
-     * @param client the connection
-     * @return whether all are there
-     */
-    @Benchmark
-    @OperationsPerInvocation(IN_FLIGHT)
-    public boolean lettuceMemoryGets(Server server, LettuceMemory client) throws Exception {
-        List<RedisFuture<Boolean>> replies = new ArrayList<>(IN_FLIGHT);
-        for (int i = 0; i < IN_FLIGHT; i++) {
-            replies.add(client.get(server.keys[i], client.blocks[i]));
-        }
-        boolean all = true;
-        for (RedisFuture<Boolean> reply : replies) {
-            all &= reply.get();
-        }
-        return all;
-    }
-
-    /**
-     * Rival: gets a value.
-     *
-     * @param server the server
-     * @param client the connection
-     * @return the value
-     */
-    @Benchmark
-    public byte[] jedisGet(Server server, JedisBytes client) {
-        return client.jedis.get(server.keys[0]);
+        return client.set(client.next(server), client.block).get();
     }
 
     /**
@@ -455,19 +392,7 @@ public class RemoteBenchmark {
      */
     @Benchmark
     public MemorySegment jedisMemoryGet(Server server, JedisBytes client) {
-        return client.copy(client.jedis.get(server.keys[0]), 0);
-    }
-
-    /**
-     * Rival: sets a value.
-     *
-     * @param server the server
-     * @param client the connection
-     * @return the reply
-     */
-    @Benchmark
-    public String jedisSet(Server server, JedisBytes client) {
-        return client.jedis.set(server.keys[0], server.value);
+        return client.copy(client.jedis.get(client.next(server)));
     }
 
     /**
@@ -479,49 +404,6 @@ public class RemoteBenchmark {
      */
     @Benchmark
     public String jedisMemorySet(Server server, JedisBytes client) {
-        return client.jedis.set(server.keys[0], client.blocks[0].toArray(ValueLayout.JAVA_BYTE));
-    }
-
-    /**
-     * Rival: gets values at once.
-     *
-     * @param server the server
-     * @param client the connection
-     * @return the last
-     */
-    @Benchmark
-    @OperationsPerInvocation(IN_FLIGHT)
-    public byte[] jedisGets(Server server, JedisBytes client) {
-        List<Response<byte[]>> replies = gets(server, client);
-        return replies.getLast().get();
-    }
-
-    /**
-     * Rival: gets values at once, and copies them to memory.
-     *
-     * @param server the server
-     * @param client the connection
-     * @return the last
-     */
-    @Benchmark
-    @OperationsPerInvocation(IN_FLIGHT)
-    public MemorySegment jedisMemoryGets(Server server, JedisBytes client) {
-        List<Response<byte[]>> replies = gets(server, client);
-        MemorySegment last = MemorySegment.NULL;
-        for (int i = 0; i < IN_FLIGHT; i++) {
-            last = client.copy(replies.get(i).get(), i);
-        }
-        return last;
-    }
-
-    private static List<Response<byte[]>> gets(Server server, JedisBytes client) {
-        List<Response<byte[]>> replies = new ArrayList<>(IN_FLIGHT);
-        try (Pipeline pipeline = client.jedis.pipelined()) {
-            for (byte[] key : server.keys) {
-                replies.add(pipeline.get(key));
-            }
-            pipeline.sync();
-        }
-        return replies;
+        return client.jedis.set(client.next(server), client.block.toArray(ValueLayout.JAVA_BYTE));
     }
 }

@@ -506,7 +506,6 @@ final class Studies {
                 .ratio(quotient("a plain SET / a store", jedis, "jedisMemorySet", "store", null))
                 .ratio(quotient("Jedis's GET / Lettuce's", jedis, "jedisMemoryGet", "lettuceMemoryGet", null))
                 .ratio(quotient("Jedis's SET / Lettuce's", jedis, "jedisMemorySet", "lettuceMemorySet", null))
-                .ratio(quotient("16 of Jedis's GETs / Lettuce's", jedis, "jedisMemoryGets", "lettuceMemoryGets", null))
                 .ratio(quotient("first token, cold / from the server", prompt, "cold", "remote", null))
                 .ratio(quotient("first token, cold / from disk", prompt, "cold", "disk", null))
                 .ratio(quotient("first token, cold / from memory", prompt, "cold", "memory", null))

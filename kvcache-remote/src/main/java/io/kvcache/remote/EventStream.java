@@ -64,8 +64,8 @@ public record EventStream(RemoteOptions remote, String machine, int length) {
     }
 
     /** Where contents are written before they take the place of those that are there. */
-    String newContentsKey() {
-        return key("contents-new");
+    String newContentsKey(long run) {
+        return key("contents-" + run);
     }
 
     private String key(String kind) {

@@ -6,6 +6,7 @@ import io.lettuce.core.protocol.Command;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.agrona.concurrent.NanoClock;
 
 /**
@@ -14,10 +15,13 @@ import org.agrona.concurrent.NanoClock;
  * <p>Not thread-safe: belongs to the call that has begun it.
  */
 final class Exchange {
+    private static final long LEAST_TIME_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+
     private final Node node;
     private final Link link;
     private final StatefulRedisConnection<String, PartValue> connection;
     private final long attempt; // that comes next when this begins
+    private final long began;
     private final NanoClock clock;
     private final List<AsyncCommand<String, PartValue, ?>> sent = new ArrayList<>();
 
@@ -27,6 +31,7 @@ final class Exchange {
         this.connection = connection;
         this.attempt = node.nextAttempt();
         this.clock = clock;
+        this.began = clock.nanoTime();
     }
 
     /** Sends commands. Their outputs are written by another thread until {@link #await} has returned or memory is given back. */
@@ -70,7 +75,8 @@ final class Exchange {
         } catch (RefusedException e) {
             throw e;
         } catch (IOException e) {
-            if (!Thread.currentThread().isInterrupted()) {
+            boolean hadTime = deadline - began >= LEAST_TIME_NANOS; // or it was spent on connecting
+            if (hadTime && !Thread.currentThread().isInterrupted()) {
                 drop(String.valueOf(e.getMessage()));
             }
             throw new IOException(e.getMessage() + ": node=" + node, e);

@@ -16,7 +16,7 @@ import org.agrona.concurrent.NanoClock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One connection to a server, made again when it is needed after it was lost. Only the call that has begun to connect waits for that;
+ * One connection to a server, made again when it is needed after it was lost. Calls wait for an attempt that is under way;
  * after connections that came to nothing there are pauses.
  *
  * <p>Thread-safe. The lock is not held for I/O.
@@ -35,7 +35,8 @@ final class Link {
     private long attempt; // the last one to connect: a number of the node's, which grows
     private long made; // which attempt the connection is of
     private long trusted; // attempts before this one are given up, whatever becomes of them
-    private final Map<Long, CompletableFuture<?>> pending = new HashMap<>(); // attempts that have not ended
+    private final Map<Long, CompletableFuture<StatefulRedisConnection<String, PartValue>>> pending =
+            new HashMap<>(); // attempts that have not ended
     private boolean closed;
     private long pauseNanos; // after the next failure; 0 once a reply was good
     private long retryAt; // when the next attempt may begin
@@ -82,14 +83,12 @@ final class Link {
         return Replies.await(connected, "connection", clock, deadline);
     }
 
-    /** Begins to connect, and does not wait. */
-    void connectInBackground() {
+    /** Begins to connect, if now is the time, and does not wait; returns what is being made, or was. */
+    synchronized CompletionStage<?> connectInBackground() {
         try {
-            synchronized (this) {
-                CompletionStage<?> _ = isOpen() ? null : connect();
-            }
-        } catch (IOException e) { // somebody else does, or not now
-            return;
+            return isOpen() ? CompletableFuture.completedStage(this) : connect();
+        } catch (IOException e) { // not now
+            return CompletableFuture.failedStage(e);
         }
     }
 
@@ -99,7 +98,11 @@ final class Link {
         }
         long now = clock.nanoTime();
         if (closed || now - retryAt < 0) {
-            throw new IOException(failure);
+            CompletableFuture<StatefulRedisConnection<String, PartValue>> under = pending.get(attempt);
+            if (closed || under == null) {
+                throw new IOException(failure);
+            }
+            return under;
         }
         attempt = numbers.incrementAndGet();
         long number = attempt;
@@ -183,9 +186,9 @@ final class Link {
     }
 
     /** Closes it for good, and does not wait; the result tells when it is closed, and nothing is being made any more. */
-    synchronized CompletableFuture<Void> close() {
+    synchronized CompletableFuture<Void> close(String cause) {
         closed = true;
-        failure = "store is closed";
+        failure = cause;
         List<CompletableFuture<?>> ending = new ArrayList<>(pending.values());
         StatefulRedisConnection<String, PartValue> last = connection;
         if (last != null && last.isOpen()) {

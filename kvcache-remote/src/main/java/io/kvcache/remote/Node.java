@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -68,9 +69,24 @@ final class Node {
         try {
             return Exchange.begin(this, link, link.connection(deadline), clock, commands);
         } catch (IOException e) {
-            failed(String.valueOf(e.getMessage()));
+            if (!Thread.currentThread().isInterrupted()) {
+                failed(String.valueOf(e.getMessage()));
+            }
             throw new IOException(e.getMessage() + ": node=" + this, e);
         }
+    }
+
+    /** Begins to make all connections that are not open, and does not wait; the result tells when the first attempts have ended. */
+    CompletableFuture<Void> connect() {
+        return CompletableFuture.allOf(links.stream()
+                        .map(link -> link.connectInBackground().toCompletableFuture())
+                        .toArray(CompletableFuture<?>[]::new))
+                .handle((done, failure) -> {
+                    if (failure != null && !isOpen()) {
+                        failed(Replies.text(failure));
+                    }
+                    return null;
+                });
     }
 
     /** The link whose turn it is; one that is not open is passed over while others are, and begins to connect. */
@@ -84,7 +100,7 @@ final class Node {
             }
             if (link.maybeConnects()) {
                 if (isOpen()) {
-                    link.connectInBackground();
+                    CompletionStage<?> _ = link.connectInBackground();
                 } else {
                     waiting = link;
                 }
@@ -158,8 +174,9 @@ final class Node {
     }
 
     /** Closes all connections, and does not wait; the result tells when they are, and none is being made. */
-    CompletableFuture<Void> close() {
-        return CompletableFuture.allOf(links.stream().map(Link::close).toArray(CompletableFuture<?>[]::new));
+    CompletableFuture<Void> close(String cause) {
+        return CompletableFuture.allOf(
+                links.stream().map(link -> link.close(cause)).toArray(CompletableFuture<?>[]::new));
     }
 
     @Override

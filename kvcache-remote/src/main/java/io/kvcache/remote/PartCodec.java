@@ -7,7 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Writes keys, which are ASCII, and parts of blocks into commands. Parts come back by {@link PartReply}, not as values.
+ * Writes keys, which are ASCII, and parts of blocks into commands. Parts come back by {@link PartQuestion}, not as values.
  *
  * <p>Thread-safe.
  */
@@ -23,7 +23,7 @@ final class PartCodec implements RedisCodec<String, PartValue>, ToByteBufEncoder
 
     @Override
     public PartValue decodeValue(ByteBuffer bytes) {
-        throw new UnsupportedOperationException("a part is read by PartReply");
+        throw new UnsupportedOperationException("a part is read by PartQuestion");
     }
 
     @Override

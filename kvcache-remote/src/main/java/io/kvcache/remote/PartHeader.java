@@ -49,6 +49,11 @@ record PartHeader(BlockKey key, BlockNote note, long stamp, Part part, long bloc
     private static final int FINITE = 1;
     private static final int TTL_SINCE_FIRST_USE = 2;
 
+    /** Returns whether a value begins like a part; does not move its position. */
+    static boolean begins(ByteBuffer value) {
+        return value.remaining() >= Long.BYTES && value.getLong(value.position()) == Long.reverseBytes(MAGIC);
+    }
+
     /** Returns the checksum of a stretch of memory. */
     static int checksum(MemorySegment memory) {
         return checksum(memory.asByteBuffer());
@@ -129,7 +134,8 @@ record PartHeader(BlockKey key, BlockNote note, long stamp, Part part, long bloc
         int count = bytes.getInt();
         if (number != wanted.number() || count != wanted.count()) {
             throw new DamagedPartException(
-                    "value is another part: number=" + number + " count=" + count + " wanted=" + wanted, true);
+                    "value is another part: number=" + number + " count=" + count + " wanted=" + wanted,
+                    count == wanted.count());
         }
         int checksum = bytes.getInt();
         int flags = bytes.getInt();
@@ -140,6 +146,9 @@ record PartHeader(BlockKey key, BlockNote note, long stamp, Part part, long bloc
         BlockNote note = new BlockNote((flags & FINITE) != 0, retention, bytes.getLong());
         byte[] digest = new byte[BlockKey.DIGEST_BYTES];
         bytes.get(digest);
+        if (tokenCount > bytes.remaining() / Integer.BYTES) {
+            throw new BufferUnderflowException();
+        }
         int[] tokens = new int[tokenCount];
         for (int i = 0; i < tokenCount; i++) {
             tokens[i] = bytes.getInt();

@@ -34,6 +34,7 @@ final class PartQuestion extends Command<String, PartValue, Boolean> {
         private final Part part;
         private final LentMemory memory;
         private byte @Nullable [] header;
+        private boolean isPart;
 
         Reply(Part part, LentMemory memory) {
             super(PartCodec.INSTANCE, false);
@@ -47,6 +48,7 @@ final class PartQuestion extends Command<String, PartValue, Boolean> {
                 return;
             }
             output = true;
+            isPart = PartHeader.begins(value);
             int headerBytes = value.remaining() - part.bytes();
             if (headerBytes >= PartHeader.LEAST_BYTES) {
                 byte[] copy = new byte[headerBytes];
@@ -70,14 +72,16 @@ final class PartQuestion extends Command<String, PartValue, Boolean> {
     PartHeader header(BlockKey key, long blockBytes) throws DamagedPartException {
         byte[] header = reply.header;
         if (header == null) {
-            throw new DamagedPartException("value is shorter than such a part: wanted=" + part, true);
+            throw new DamagedPartException(
+                    "value is shorter than such a part, or divided otherwise: wanted=" + part, !reply.isPart);
         }
         PartHeader read = PartHeader.of(header, part);
-        if (read.blockBytes() != blockBytes || !read.key().equals(key)) {
+        boolean another = !read.key().equals(key);
+        if (another || read.blockBytes() != blockBytes) {
             throw new DamagedPartException(
                     "value is a part of another block: has=" + read.key() + " of " + read.blockBytes()
                             + " bytes, wanted=" + key + " of " + blockBytes + " bytes",
-                    true);
+                    another);
         }
         return read;
     }

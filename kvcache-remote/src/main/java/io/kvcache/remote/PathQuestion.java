@@ -36,6 +36,10 @@ final class PathQuestion {
             Node node = servers.node(SlotHash.getSlot(key));
             if (node != null) {
                 byNode.computeIfAbsent(node, newNode -> new ArrayList<>()).add(question);
+            } else {
+                failure = new IOException("no server has the slot of a key: key=" + key);
+                servers.refreshSoon();
+                answered |= servers.reachesOthers(null);
             }
         }
     }
@@ -62,11 +66,14 @@ final class PathQuestion {
 
     private void begin(Node node, List<Command<String, PartValue, Long>> commands, long deadline) {
         try {
-            begun.put(node, node.begin(commands, deadline));
+            Exchange exchange = servers.begin(node, commands, deadline);
+            if (exchange == null) {
+                answered = true; // that nothing can be found there now
+            } else {
+                begun.put(node, exchange);
+            }
         } catch (IOException e) {
             failure = e;
-            servers.refreshSoon();
-            answered |= servers.reachesOthers(node);
         }
     }
 

@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 final class RefusedException extends IOException {
     private static final long serialVersionUID = 1;
 
-    private static final Pattern MOVED = Pattern.compile("MOVED ([0-9]{1,5}) (.+:[0-9]{1,5})");
+    private static final Pattern MOVED = Pattern.compile("MOVED ([0-9]{1,5}) (.+):([0-9]{1,5})");
+    private static final int LARGEST_PORT = 65_535;
 
     private final String reply;
 
@@ -36,7 +37,10 @@ final class RefusedException extends IOException {
     @Nullable
     Move move() {
         Matcher matcher = MOVED.matcher(reply);
-        return matcher.matches() ? new Move(Integer.parseInt(matcher.group(1)), matcher.group(2)) : null;
+        if (!matcher.matches() || Integer.parseInt(matcher.group(3)) > LARGEST_PORT) {
+            return null;
+        }
+        return new Move(Integer.parseInt(matcher.group(1)), matcher.group(2) + ":" + matcher.group(3));
     }
 
     /**

@@ -26,7 +26,7 @@ import org.agrona.concurrent.NanoClock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A store on a Valkey or Redis server or cluster, of version 6 or later, which many machines share: what one has computed, all
+ * A store on a Valkey or Redis server or cluster, of version 6.2 or later, which many machines share: what one has computed, all
  * others load.
  *
  * <pre>{@code
@@ -50,6 +50,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Erasing</b> deletes the blocks of a namespace from all nodes that have slots. It does not reach what another machine stores at the same
  * time, or what a server has written to files.
+ *
+ * <p><b>Interrupts.</b> An interrupt ends a call by an exception. If it hits while a block is being written to the connection, other
+ * calls under way on that connection fail too.
  *
  * <p>Thread-safe. Memory of a caller is never touched after its call has ended.
  */
@@ -330,8 +333,12 @@ public final class RemoteStore implements BlockStore {
     public void erase(String namespace) throws IOException {
         Objects.requireNonNull(namespace, "namespace");
         counted(deadline -> {
-            servers.refresh(patience());
             List<String> failures = new ArrayList<>();
+            try {
+                servers.refresh(patience());
+            } catch (IOException e) {
+                failures.add(String.valueOf(e.getMessage()));
+            }
             for (Node node : servers.nodes()) {
                 try {
                     erase(node, names.pattern(namespace));

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -41,6 +42,7 @@ final class Servers {
     private final Map<String, Node> nodes = new HashMap<>(); // guarded by itself
     private final AtomicBoolean refreshing = new AtomicBoolean();
     private final ReentrantLock refresh = new ReentrantLock(); // held for I/O: nobody needs it to go on
+    private int refreshes; // guarded by refresh
     private final AtomicLong refreshAt;
     private volatile SlotMap slots;
     private volatile boolean cluster;
@@ -65,6 +67,7 @@ final class Servers {
         Servers servers = new Servers(options, client);
         try {
             servers.learn();
+            servers.connectAll();
             return servers;
         } catch (Throwable e) {
             servers.close();
@@ -99,7 +102,25 @@ final class Servers {
         throw new IOException("no server can be used: " + String.join("; ", failures));
     }
 
-    /** Asks a node which has which slot. */
+    /** Waits for connections to all servers, so that the first calls find them; those that cannot be reached are misses. */
+    private void connectAll() throws IOException {
+        long deadline = clock.nanoTime() + options.connectNanos();
+        for (Node node : slots.nodes()) {
+            try {
+                Replies.await(node.connect(), "connection", clock, deadline);
+            } catch (IOException e) {
+                if (Thread.currentThread().isInterrupted()) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    /**
+     * Asks a node which has which slot.
+     *
+     * @throws IOException if it cannot be used, or does not know
+     */
     private SlotMap ask(Node node, long deadline) throws IOException {
         TextReply reply = new TextReply();
         try {
@@ -111,8 +132,12 @@ final class Servers {
             }
             throw e;
         }
+        SlotMap learned = SlotMap.parse(reply.get(), node.toString(), this::node);
+        if (learned.nodes().isEmpty()) {
+            throw new IOException("server knows of no slots: node=" + node);
+        }
         cluster = true;
-        return SlotMap.parse(reply.get(), node.toString(), this::node);
+        return learned;
     }
 
     private static Command<String, PartValue, String> clusterNodes(TextReply reply) {
@@ -131,20 +156,34 @@ final class Servers {
     @Nullable
     Exchange begin(int slot, List<? extends Command<String, PartValue, ?>> commands, long deadline) throws IOException {
         Node node = slots.node(slot);
-        IOException failure;
-        try {
-            if (node != null) {
-                return node.begin(commands, deadline);
-            }
-            failure = new IOException("no server has the slot: slot=" + slot);
-        } catch (IOException e) {
-            failure = e;
+        if (node != null) {
+            return begin(node, commands, deadline);
         }
         refreshSoon();
-        if (!reachesOthers(node)) {
-            throw failure;
+        if (!reachesOthers(null)) {
+            throw new IOException("no server has the slot: slot=" + slot);
         }
         return null;
+    }
+
+    /**
+     * Sends commands to a server.
+     *
+     * @param deadline of the clock, for a connection
+     * @return null if it cannot be reached while others can: then nothing is waited for
+     * @throws IOException if no server can be reached
+     */
+    @Nullable
+    Exchange begin(Node node, List<? extends Command<String, PartValue, ?>> commands, long deadline)
+            throws IOException {
+        if (!node.isOpen()) {
+            refreshSoon();
+            if (reachesOthers(node)) {
+                CompletionStage<Void> _ = node.connect();
+                return null;
+            }
+        }
+        return node.begin(commands, deadline);
     }
 
     /** Whether a server other than this one can be reached. */
@@ -215,25 +254,22 @@ final class Servers {
         }
     }
 
-    private void refreshLocked(long deadline) throws IOException {
+    private void refreshLocked(long end) throws IOException {
+        List<Node> asked =
+                new ArrayList<>(slots.nodes().stream().filter(Node::isOpen).toList());
+        options.address().hosts().forEach(host -> asked.add(node(host)));
+        Collections.rotate(asked, refreshes++); // one that is cut off from the others is not asked every time
         IOException failure = new IOException("no server can be reached: address=" + options.address());
-        for (Node node : slots.nodes()) {
+        int left = asked.size();
+        for (Node node : asked) {
+            long now = clock.nanoTime();
             try {
-                if (node.isOpen()) {
-                    install(ask(node, deadline));
-                    return;
-                }
-            } catch (IOException e) {
-                failure = e;
-            }
-        }
-        for (String host : options.address().hosts()) {
-            try {
-                install(ask(node(host), deadline));
+                install(ask(node, now + (end - now) / left)); // one that hangs leaves time for the others
                 return;
             } catch (IOException e) {
                 failure = e;
             }
+            left--;
         }
         throw failure;
     }
@@ -241,11 +277,14 @@ final class Servers {
     private synchronized void install(SlotMap learned) {
         slots = learned;
         learned.nodes().forEach(Node::use);
+        learned.nodes().forEach(node -> {
+            CompletionStage<Void> _ = node.connect();
+        });
         synchronized (nodes) {
             nodes.values().removeIf(node -> {
                 boolean gone = !learned.nodes().contains(node);
                 if (gone) {
-                    CompletionStage<Void> _ = node.close();
+                    CompletionStage<Void> _ = node.close("server has no slots any more");
                 }
                 return gone;
             });
@@ -261,7 +300,9 @@ final class Servers {
     void close() {
         List<CompletableFuture<Void>> ending;
         synchronized (nodes) {
-            ending = nodes.values().stream().map(Node::close).toList();
+            ending = nodes.values().stream()
+                    .map(node -> node.close("store is closed"))
+                    .toList();
         }
         CompletionStage<Void> _ = CompletableFuture.allOf(ending.toArray(CompletableFuture<?>[]::new))
                 .completeOnTimeout(null, options.connectNanos(), TimeUnit.NANOSECONDS)

@@ -1,6 +1,5 @@
 package io.kvcache.remote;
 
-import io.lettuce.core.RedisException;
 import io.lettuce.core.cluster.SlotHash;
 import io.lettuce.core.cluster.models.partitions.ClusterPartitionParser;
 import io.lettuce.core.cluster.models.partitions.Partitions;
@@ -60,7 +59,7 @@ final class SlotMap {
                 }
             }
             return new SlotMap(slots);
-        } catch (RedisException | IllegalArgumentException e) {
+        } catch (RuntimeException e) { // whatever it is that came, it is no description
             throw new IOException("description of the cluster cannot be understood: " + Replies.text(e), e);
         }
     }

@@ -69,8 +69,12 @@ final class StreamReader implements Rounds.Work {
             if (id.run() != run) {
                 return needContents(id);
             }
-            if (!mirror.apply(EntryFields.event(id.number(), entry.getBody()))) {
-                return needContents(new EntryId(run, id.number() - 1));
+            try {
+                if (!mirror.apply(EntryFields.event(id.number(), entry.getBody()))) {
+                    return needContents(new EntryId(run, id.number() - 1));
+                }
+            } catch (IllegalArgumentException e) { // of a later version, perhaps
+                return needContents(id);
             }
         }
         return true;

@@ -65,17 +65,22 @@ final class StreamWriter implements Rounds.Work {
         if (needsContents || gap || written - contentsNumber >= stream.length() / 2) {
             writeContents(open);
         }
-        if (!superseded && !writeEvents(open)) {
+        if (!superseded && !writeEvents(open, true)) {
+            lastRun(open);
             journal.await(written, patience);
         }
         return !superseded;
     }
 
-    /** Writes the next events; returns whether there were any. */
-    private boolean writeEvents(StreamLink open) throws IOException {
+    /**
+     * Writes the next events, and sees to it that what was written stays; returns whether there were any.
+     *
+     * @param hasContents whether contents were written
+     */
+    private boolean writeEvents(StreamLink open, boolean hasContents) throws IOException {
         List<CacheEvent> events = journal.after(written, BATCH);
         gap = events == null;
-        needsContents |= !open.keep(stream.eventsKey(), stream.contentsKey());
+        needsContents |= !open.keep(stream.eventsKey()) || (hasContents && !open.keep(stream.contentsKey()));
         if (events == null || events.isEmpty()) {
             return false;
         }
@@ -95,11 +100,12 @@ final class StreamWriter implements Rounds.Work {
         if (superseded) {
             return;
         }
+        needsContents = false; // unless keys are found to be gone meanwhile
         CacheContents copy = contents.get();
         if (gap) {
             written = copy.number();
         }
-        String key = stream.newContentsKey();
+        String key = stream.newContentsKey(run);
         open.remove(key);
         EntryFields.Contents head =
                 new EntryFields.Contents(copy.number(), copy.blocks().size());
@@ -112,11 +118,16 @@ final class StreamWriter implements Rounds.Work {
                     .toList();
             open.add(key, page, Long.MAX_VALUE);
             open.keep(key);
-            writeEvents(open); // they do not wait
+            writeEvents(open, false); // they do not wait
+            if (superseded) {
+                return;
+            }
         }
-        open.rename(key, stream.contentsKey());
-        contentsNumber = copy.number();
-        needsContents = false;
+        lastRun(open);
+        if (!superseded) {
+            open.rename(key, stream.contentsKey());
+            contentsNumber = copy.number();
+        }
     }
 
     /** Sees to it that the stream is there, and that its last entry is of this run. */

@@ -13,7 +13,7 @@ final class EventStreamTest {
         EventStream stream = EventStream.of(REMOTE, "machine-7");
         assertEquals("kvcache:events:{machine-7}", stream.eventsKey());
         assertEquals("kvcache:contents:{machine-7}", stream.contentsKey());
-        assertEquals("kvcache:contents-new:{machine-7}", stream.newContentsKey());
+        assertEquals("kvcache:contents-5:{machine-7}", stream.newContentsKey(5));
         assertEquals(65_536, stream.length());
         assertEquals(
                 "other:events:{machine-7}",

@@ -1,16 +1,13 @@
 package io.kvcache.remote;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertInstanceOf;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.lettuce.core.RedisCredentials;
-import io.lettuce.core.RedisCredentialsProvider.ImmediateRedisCredentialsProvider;
+import io.kvcache.localredis.LocalRedis;
 import io.lettuce.core.RedisURI;
+import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,19 +45,22 @@ final class RemoteAddressTest {
         assertEquals(3, uri.getPort());
         assertEquals(4, uri.getDatabase());
         assertTrue(uri.isSsl());
-        RedisCredentials credentials = credentials(uri);
-        assertEquals("u:", credentials.getUsername());
-        assertArrayEquals("p@/+%".toCharArray(), credentials.getPassword());
         RedisURI other = RemoteAddress.of("redis://:secret@a").uri("b:5");
         assertFalse(other.isSsl());
         assertEquals("b", other.getHost());
-        assertNull(credentials(other).getUsername());
-        assertArrayEquals("secret".toCharArray(), credentials(other).getPassword());
     }
 
-    private static RedisCredentials credentials(RedisURI uri) {
-        return assertInstanceOf(ImmediateRedisCredentialsProvider.class, uri.getCredentialsProvider())
-                .resolveCredentialsNow();
+    /** The server tells whether user and password are read as they were meant. */
+    @Test
+    void shouldUnescapeUserAndPassword() throws IOException {
+        try (LocalRedis server = LocalRedis.start()) {
+            server.command("ACL", "SETUSER", "u:", "on", ">p@/+%", "~*", "+@all");
+            String login = "redis://u%3A:p%40%2F+%25@127.0.0.1:";
+            RemoteStore.connect(RemoteOptions.of(login + server.port())).close();
+            assertThrows(
+                    IOException.class,
+                    () -> RemoteStore.connect(RemoteOptions.of(login.replace("+", "%20") + server.port())));
+        }
     }
 
     @ParameterizedTest

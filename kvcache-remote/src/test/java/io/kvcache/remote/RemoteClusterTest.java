@@ -383,6 +383,12 @@ final class RemoteClusterTest {
                         .findFirst()
                         .orElseThrow();
                 assertEquals(first, store.held(keys));
+                long failures = store.stats().failures();
+                for (int again = 0; again < 20; again++) { // while it is tried to connect
+                    assertEquals(first, store.held(keys));
+                }
+                assertEquals(failures, store.stats().failures());
+                assertEquals(2, store.stats().reachableNodes(), "the others have kept their connections");
                 for (BlockKey key : keys) {
                     assertTrue(nodeOf(key) == hanging || load(store, key));
                 }
