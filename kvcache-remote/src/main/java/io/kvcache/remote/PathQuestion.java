@@ -86,6 +86,7 @@ final class PathQuestion {
             answered |= servers.learnFrom(e) || e.isMoving();
         } catch (IOException e) {
             failure = e;
+            servers.refreshSoon(); // perhaps another server has taken over
         }
     }
 

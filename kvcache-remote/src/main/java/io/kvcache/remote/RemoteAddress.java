@@ -42,7 +42,8 @@ public final class RemoteAddress {
     /**
      * Reads an address: {@code redis[s]://[[USER]:PASSWORD@]HOST[:PORT][,HOST[:PORT]...][/DATABASE]}. With {@code rediss} it is
      * spoken to by TLS. Of a cluster it is enough to name some nodes; that it is one, the first node that answers tells.
-     * In user and password, special characters are escaped as in any URI.
+     * What stands before the {@code @} without a colon is the password. In user and password, special characters are escaped
+     * as in any URI.
      *
      * @param text the address
      * @return an address

@@ -167,6 +167,9 @@ public final class RemoteStore implements BlockStore {
                     return null;
                 }
                 counters.redirected.increment();
+            } catch (IOException e) {
+                servers.refreshSoon(); // perhaps another server has taken over
+                throw e;
             }
         }
     }

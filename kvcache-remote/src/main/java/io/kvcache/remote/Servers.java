@@ -260,18 +260,31 @@ final class Servers {
         options.address().hosts().forEach(host -> asked.add(node(host)));
         Collections.rotate(asked, refreshes++); // one that is cut off from the others is not asked every time
         IOException failure = new IOException("no server can be reached: address=" + options.address());
+        boolean answered = false;
         int left = asked.size();
         for (Node node : asked) {
             long now = clock.nanoTime();
             try {
-                install(ask(node, now + (end - now) / left)); // one that hangs leaves time for the others
-                return;
+                SlotMap learned = ask(node, now + (end - now) / left); // one that hangs leaves time for the others
+                if (!isBehind(learned)) {
+                    install(learned);
+                    return;
+                }
+                answered = true;
             } catch (IOException e) {
                 failure = e;
             }
             left--;
         }
-        throw failure;
+        if (!answered) {
+            throw failure;
+        }
+    }
+
+    /** Whether a node does not know yet what is known here; not where nobody is left whom that was learned of. */
+    private boolean isBehind(SlotMap learned) {
+        SlotMap known = slots;
+        return learned.epoch() < known.epoch() && known.nodes().stream().anyMatch(Node::isOpen);
     }
 
     private synchronized void install(SlotMap learned) {

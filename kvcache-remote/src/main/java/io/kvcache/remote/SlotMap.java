@@ -21,8 +21,9 @@ import org.jspecify.annotations.Nullable;
 final class SlotMap {
     private final @Nullable Node[] slots;
     private final List<Node> nodes; // each that has a slot, once
+    private final long epoch;
 
-    private SlotMap(@Nullable Node[] slots) {
+    private SlotMap(@Nullable Node[] slots, long epoch) {
         Set<Node> found = new LinkedHashSet<>();
         for (Node node : slots) {
             if (node != null) {
@@ -31,12 +32,13 @@ final class SlotMap {
         }
         this.slots = slots;
         this.nodes = List.copyOf(found);
+        this.epoch = epoch;
     }
 
     static SlotMap of(Node single) {
         Node[] slots = new Node[SlotHash.SLOT_COUNT];
         Arrays.fill(slots, single);
-        return new SlotMap(slots);
+        return new SlotMap(slots, 0);
     }
 
     /**
@@ -50,15 +52,17 @@ final class SlotMap {
     static SlotMap parse(String clusterNodes, String answering, Function<String, Node> nodes) throws IOException {
         try {
             @Nullable Node[] slots = new Node[SlotHash.SLOT_COUNT];
+            long epoch = 0;
             Partitions partitions = ClusterPartitionParser.parse(clusterNodes);
             for (RedisClusterNode described : partitions) {
                 String host = host(described, answering);
                 if (host != null && !described.getSlots().isEmpty()) {
                     Node node = nodes.apply(host);
                     described.getSlots().forEach(slot -> slots[slot] = node);
+                    epoch = Math.max(epoch, described.getConfigEpoch());
                 }
             }
-            return new SlotMap(slots);
+            return new SlotMap(slots, epoch);
         } catch (RuntimeException e) { // whatever it is that came, it is no description
             throw new IOException("description of the cluster cannot be understood: " + Replies.text(e), e);
         }
@@ -75,7 +79,12 @@ final class SlotMap {
     SlotMap with(int slot, Node node) {
         @Nullable Node[] changed = slots.clone();
         changed[slot] = node;
-        return new SlotMap(changed);
+        return new SlotMap(changed, epoch);
+    }
+
+    /** The greatest configuration epoch of a node: it grows with every election, and whoever knows less is behind. */
+    long epoch() {
+        return epoch;
     }
 
     /** Who has a slot; null: nobody. */

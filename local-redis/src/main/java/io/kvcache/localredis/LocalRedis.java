@@ -148,15 +148,16 @@ public final class LocalRedis implements AutoCloseable {
                 process.kill();
                 throw new IllegalStateException("redis-server did not start: ended=" + ended + " log=" + log);
             }
-            sleep();
+            sleep(process);
         }
         return true;
     }
 
-    private static void sleep() {
+    private static void sleep(ServerProcess process) {
         try {
             Thread.sleep(POLL_MILLIS);
         } catch (InterruptedException e) {
+            process.kill();
             Thread.currentThread().interrupt();
             throw new IllegalStateException("interrupted while redis-server starts", e);
         }
