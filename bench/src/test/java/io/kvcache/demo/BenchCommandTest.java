@@ -40,7 +40,7 @@ final class BenchCommandTest {
     void shouldMeasureAndReport() throws IOException {
         assertEquals(0, bench("--quick", "--only", "reuse,build", "--out", directory.toString()), err::toString);
         List<String> lines = out.toString().lines().toList();
-        assertEquals("2 studies, about 12 s in all", lines.get(0));
+        assertEquals("2 studies, about 11 s in all", lines.get(0));
         assertTrue(lines.get(1).startsWith("[1/2] build: "), lines::toString);
         assertTrue(lines.get(3).startsWith("[2/2] reuse: "), lines::toString);
         assertTrue(Files.readString(directory.resolve("build.json")).contains("./kvcache bench --only build --quick"));
