@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * One connection to a server, made again when it is needed after it was lost. Calls wait for an attempt that is under way;
  * after connections that came to nothing there are pauses.
  *
- * <p>Thread-safe. The lock is not held for I/O.
+ * <p>Thread-safe. The lock is not held for I/O. What depends on a connection that is made must run in another thread: the lock is held
+ * when it is told.
  */
 final class Link {
     private static final long FIRST_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);

@@ -81,7 +81,7 @@ final class Node {
         return CompletableFuture.allOf(links.stream()
                         .map(link -> link.connectInBackground().toCompletableFuture())
                         .toArray(CompletableFuture<?>[]::new))
-                .handle((done, failure) -> {
+                .handleAsync((done, failure) -> { // not under the lock of a link: it looks at all of them
                     if (failure != null && !isOpen()) {
                         failed(Replies.text(failure));
                     }

@@ -319,6 +319,6 @@ final class Servers {
         }
         CompletionStage<Void> _ = CompletableFuture.allOf(ending.toArray(CompletableFuture<?>[]::new))
                 .completeOnTimeout(null, options.connectNanos(), TimeUnit.NANOSECONDS)
-                .thenCompose(done -> client.shutdownAsync(0, SHUTDOWN_SECONDS, TimeUnit.SECONDS));
+                .thenComposeAsync(done -> client.shutdownAsync(0, SHUTDOWN_SECONDS, TimeUnit.SECONDS));
     }
 }
