@@ -15,8 +15,7 @@ import java.util.List;
  */
 record Part(int number, int count, long from, int bytes) {
     // Servers allocate values by jemalloc, in four sizes for each doubling. A value that leaves more than an eighth of
-    // its size
-    // empty is cut, so that the greater part fills the size below.
+    // its size empty is cut, so that the greater part fills the size below.
     private static final int SIZES = 4; // for each doubling
     private static final int SERVER_BYTES = 64; // that a server adds to a value, at most
     private static final int WORTH_CUTTING = 16 << 10;

@@ -17,8 +17,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class StreamReader implements Rounds.Work {
     // Contents are read page by page, and may be replaced meanwhile: their first entry tells, before and after. Where
-    // an
-    // event is missing, contents are needed that count it in; those that do not are not read at all.
+    // an event is missing, contents are needed that count it in; those that do not are not read at all.
     private static final int PAGE = 512;
     private static final long CONTENTS_MILLIS = 50; // between two looks for contents
     private static final EntryId ANY = new EntryId(0, 0);

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.kvcache.BlockKey;
 import io.kvcache.BlockNote;
+import io.kvcache.localredis.LocalCertificate;
 import io.kvcache.localredis.LocalRedis;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -396,11 +397,11 @@ final class RemoteServerTroubleTest {
 
     @Test
     void shouldSpeakTls(@TempDir Path directory) throws Exception {
-        Certificates own = Certificates.make(directory, "server");
-        Certificates stranger = Certificates.make(directory, "stranger");
+        LocalCertificate own = LocalCertificate.create(directory, "server");
+        LocalCertificate stranger = LocalCertificate.create(directory, "stranger");
         int port = LocalRedis.freePort();
         String address = "rediss://127.0.0.1:" + port;
-        try (LocalRedis tls = LocalRedis.start(own.arguments(port, "no"))) {
+        try (LocalRedis tls = LocalRedis.start(own.arguments(port, false))) {
             try (RemoteStore store = RemoteStore.connect(options(address).withCertificates(own.certificate()))) {
                 Blocks.store(store, key, BLOCK_BYTES);
                 assertTrue(holds(store, key));
@@ -422,11 +423,11 @@ final class RemoteServerTroubleTest {
 
     @Test
     void shouldShowACertificate(@TempDir Path directory) throws Exception {
-        Certificates own = Certificates.make(directory, "server");
-        Certificates stranger = Certificates.make(directory, "stranger");
+        LocalCertificate own = LocalCertificate.create(directory, "server");
+        LocalCertificate stranger = LocalCertificate.create(directory, "stranger");
         int port = LocalRedis.freePort();
         RemoteOptions options = options("rediss://127.0.0.1:" + port).withCertificates(own.certificate());
-        try (LocalRedis tls = LocalRedis.start(own.arguments(port, "yes"))) {
+        try (LocalRedis tls = LocalRedis.start(own.arguments(port, true))) {
             try (RemoteStore store = RemoteStore.connect(options.withClientCertificate(own.certificate(), own.key()))) {
                 Blocks.store(store, key, BLOCK_BYTES);
                 assertTrue(holds(store, key));

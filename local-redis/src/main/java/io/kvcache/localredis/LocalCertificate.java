@@ -16,9 +16,9 @@ import java.util.List;
  * A certificate for 127.0.0.1 and localhost that is signed with its own key, for servers and clients of tests.
  *
  * <pre>{@code
- * LocalCertificate certificate = LocalCertificate.create(temporaryDirectory);
+ * LocalCertificate certificate = LocalCertificate.create(temporaryDirectory, "server");
  * int tlsPort = LocalRedis.freePort();
- * LocalRedis.start(certificate.arguments(tlsPort));
+ * LocalRedis.start(certificate.arguments(tlsPort, false));
  * }</pre>
  *
  * <p>Thread-safe: immutable.
@@ -34,12 +34,13 @@ public record LocalCertificate(Path certificate, Path key) {
      * Makes one, valid for a day.
      *
      * @param directory where its files go
+     * @param name whose it is: letters and digits; other certificates in the directory have other names
      * @return the certificate
      */
-    public static LocalCertificate create(Path directory) {
+    public static LocalCertificate create(Path directory, String name) {
         try {
-            Path store = directory.resolve("local.p12");
-            generate(store);
+            Path store = directory.resolve(name + ".p12");
+            generate(store, name);
             KeyStore entries = KeyStore.getInstance("PKCS12");
             try (InputStream input = Files.newInputStream(store)) {
                 entries.load(input, PASSWORD.toCharArray());
@@ -47,8 +48,8 @@ public record LocalCertificate(Path certificate, Path key) {
             byte[] key = entries.getKey(ALIAS, PASSWORD.toCharArray()).getEncoded();
             byte[] certificate = entries.getCertificate(ALIAS).getEncoded();
             return new LocalCertificate(
-                    write(directory.resolve("local.crt"), "CERTIFICATE", certificate),
-                    write(directory.resolve("local.key"), "PRIVATE KEY", key));
+                    write(directory.resolve(name + ".crt"), "CERTIFICATE", certificate),
+                    write(directory.resolve(name + ".key"), "PRIVATE KEY", key));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         } catch (GeneralSecurityException e) {
@@ -56,11 +57,12 @@ public record LocalCertificate(Path certificate, Path key) {
         }
     }
 
-    private static void generate(Path store) throws IOException {
+    private static void generate(Path store, String name) throws IOException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "keytool").toString());
         command.addAll(List.of("-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "1"));
-        command.addAll(List.of("-dname", "CN=localhost", "-ext", "san=ip:127.0.0.1,dns:localhost"));
+        command.addAll(List.of("-dname", "CN=" + name, "-ext", "san=ip:127.0.0.1,dns:localhost"));
+        command.addAll(List.of("-ext", "bc=ca:true"));
         command.addAll(List.of("-storetype", "PKCS12", "-keystore", store.toString()));
         command.addAll(List.of("-storepass", PASSWORD, "-alias", ALIAS));
         Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
@@ -71,17 +73,18 @@ public record LocalCertificate(Path certificate, Path key) {
     }
 
     /**
-     * What makes a server speak TLS on a port of its own, too; clients need no certificates.
+     * What makes a server speak TLS on a port of its own, too.
      *
      * @param tlsPort the port
+     * @param asksClients whether clients must show a certificate, which is this one
      * @return arguments for {@link LocalRedis#start}
      */
-    public String[] arguments(int tlsPort) {
+    public String[] arguments(int tlsPort, boolean asksClients) {
         return new String[] {
             "--tls-port",
             String.valueOf(tlsPort),
             "--tls-auth-clients",
-            "no",
+            asksClients ? "yes" : "no",
             "--tls-cert-file",
             certificate.toString(),
             "--tls-key-file",

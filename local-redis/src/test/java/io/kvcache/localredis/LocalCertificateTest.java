@@ -26,9 +26,9 @@ final class LocalCertificateTest {
 
     @Test
     void shouldBeTrustedByWhomItIsGivenTo() throws Exception {
-        LocalCertificate certificate = LocalCertificate.create(directory);
+        LocalCertificate certificate = LocalCertificate.create(directory, "server");
         int port = LocalRedis.freePort();
-        try (LocalRedis redis = LocalRedis.start(certificate.arguments(port))) {
+        try (LocalRedis redis = LocalRedis.start(certificate.arguments(port, false))) {
             assertEquals("PONG", redis.command("PING"));
             assertEquals("+PONG", ping(trusting(certificate.certificate()), port));
             assertThrows(SSLHandshakeException.class, () -> ping(SSLContext.getDefault(), port));
